@@ -1,0 +1,81 @@
+"""One still picture file <-> Frame or tensor; knows no network and no clip."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from shm_engine.errors import ImageFileError
+from shm_engine.types import Frame
+
+READABLE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm"}
+)
+
+
+def read_image(path: Path | str) -> Frame:
+    """A picture as a frame: upright (EXIF applied), uint8 or uint16; its own alpha is left aside.
+
+    Raises ImageFileError if the file is missing, is no picture or is damaged.
+    """
+    path = Path(path)
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise ImageFileError(
+            f"{path} cannot be read: {(error.strerror or str(error)).lower()}", path=path
+        ) from error
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+    except cv2.error as error:
+        raise ImageFileError(f"{path} is damaged or too large to be read", path=path) from error
+    if pixels is None or _is_cut_jpeg(data):
+        raise ImageFileError(
+            f"{path} is not a picture that can be read, or it is damaged; try a PNG or JPEG of it",
+            path=path,
+        )
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ImageFileError(
+            f"{path} holds {pixels.dtype} values; convert it to an 8 or 16 bit picture", path=path
+        )
+    rgb = np.ascontiguousarray(pixels[..., ::-1])
+    return Frame(image=torch.from_numpy(rgb).permute(2, 0, 1))
+
+
+def write_image(path: Path | str, image: torch.Tensor) -> None:
+    """Write [1, H, W] grey, [3, H, W] RGB or [4, H, W] straight RGBA, uint8 or uint16.
+
+    The format follows the suffix. The file appears whole or not at all. Raises ImageFileError if
+    the format cannot hold the picture or the folder cannot be written.
+    """
+    path = Path(path)
+    if image.shape[0] == 4 and path.suffix.lower() in (".jpg", ".jpeg", ".bmp", ".ppm"):
+        raise ImageFileError(f"{path.suffix} cannot hold an alpha channel; use .png", path=path)
+    pixels = image.permute(1, 2, 0).cpu().numpy()
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[0]]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., order]))[1]
+        encoded.tofile(temporary)
+        temporary.replace(path)
+    except cv2.error as error:
+        raise ImageFileError(
+            f"{path}: {path.suffix} cannot hold this; use .png", path=path
+        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ImageFileError(f"{path} cannot be written: {reason}", path=path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _is_cut_jpeg(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
+    """Whether a JPEG lacks its end marker: the decoder fills what is missing with grey instead."""
+    raw = data.tobytes()
+    return (
+        raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-(1 << 16) :].rstrip(b"\0")[-4096:]
+    )

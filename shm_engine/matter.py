@@ -1,0 +1,134 @@
+"""Matter: a loaded network on a device; frames in, mattes out; knows no file format of pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import torch
+
+from shm_engine.checkpoint import Checkpoint, load_checkpoint
+from shm_engine.errors import DeviceError
+from shm_engine.model.blocks import fold_batch_norm
+from shm_engine.options import MatterOptions
+from shm_engine.preprocess import enlarge, normalise, shrink, working_size
+from shm_engine.types import Frame, Matte
+
+_log = logging.getLogger(__name__)
+
+# Enough to fill a GPU at the default working size; more only adds delay and memory.
+_CUDA_BATCH = 8
+
+
+class Matter:
+    """A network ready to work. One object serves any number of clips, one at a time."""
+
+    def __init__(self, checkpoint: Checkpoint, options: MatterOptions | None = None) -> None:
+        """Takes over the network of `checkpoint`; DeviceError if the device is not here."""
+        self.options = options or MatterOptions()
+        self.device = choose_device(self.options.device)
+        self.dtype = choose_precision(self.device)
+        self._preprocessing = checkpoint.preprocessing
+        self._batch = self.options.batch or (_CUDA_BATCH if self.device.type == "cuda" else 1)
+        model = checkpoint.model.eval()
+        fold_batch_norm(model)
+        self._model = model.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.description = (
+            f"{checkpoint.architecture} {checkpoint.digest[:8]} on {self.device}, "
+            f"{str(self.dtype).removeprefix('torch.')}, "
+            f"long side {self.options.long_side_pixels}"
+        )
+        _log.info("matting with %s", self.description)
+
+    @classmethod
+    def load(
+        cls, weights: Path | str | None = None, options: MatterOptions | None = None
+    ) -> Matter:
+        """A Matter with the weights of a file, or the shipped ones.
+
+        Raises CheckpointError for an unusable file and DeviceError for an absent device.
+        """
+        return cls(load_checkpoint(None if weights is None else Path(weights)), options)
+
+    def mattes(self, frames: Iterable[Frame]) -> Iterator[Matte]:
+        """One matte per frame, in order, on the CPU, with the trimap at the working size.
+
+        Frames are taken as they are needed; the size may change on the way. Raises DeviceError if
+        the device runs out of memory.
+        """
+        for _, alike in groupby(frames, key=_shape):
+            batch: list[Frame] = []
+            for frame in alike:
+                batch.append(frame)
+                if len(batch) == self._batch:
+                    yield from self._mattes_of(batch)
+                    batch = []
+            if batch:
+                yield from self._mattes_of(batch)
+
+    def _mattes_of(self, frames: list[Frame]) -> list[Matte]:
+        try:
+            found = self._predict(frames)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.device} ran out of memory; use a smaller working size or batch, or the cpu",
+                frame_index=frames[0].index,
+            ) from error
+        return [
+            Matte(frame=frame, alpha=alpha, trimap=trimap)
+            for frame, (alpha, trimap) in zip(frames, found, strict=True)
+        ]
+
+    # Not inference_mode: its tensors could not be changed in place by the stages that follow.
+    @torch.no_grad()
+    def _predict(self, frames: list[Frame]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Alpha [1, H, W] and trimap [3, h, w] of each frame; the frames are of one size."""
+        full = frames[0].size
+        height, width = working_size(*full, self.options.long_side_pixels, frames[0].pixel_aspect)
+        images = [shrink(frame.image[None].to(self.device), (height, width)) for frame in frames]
+        network_input = normalise(torch.cat(images), self._preprocessing)
+        prediction = self._model(network_input.to(self.dtype, memory_format=torch.channels_last))
+        # The rest is padding.
+        alphas = prediction.alpha[..., :height, :width]
+        trimaps = prediction.trimap[..., :height, :width].cpu()
+        return [
+            (enlarge(alpha, full).cpu(), trimap)
+            for alpha, trimap in zip(alphas, trimaps, strict=True)
+        ]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" is cuda, then mps, then cpu. DeviceError if absent."""
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, here in available.items() if here))
+    kind, _, number = name.partition(":")
+    missing = not available.get(kind, False)
+    if kind == "cuda" and not missing and number:
+        missing = not number.isdigit() or int(number) >= torch.cuda.device_count()
+    if missing:
+        here = ", ".join(kind for kind, is_here in available.items() if is_here)
+        raise DeviceError(f"the device {name} is not available here; use auto or one of: {here}")
+    return torch.device(name)
+
+
+def choose_precision(device: torch.device) -> torch.dtype:
+    """Half precision where the device computes it natively, else float32."""
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        # Without these instructions bfloat16 is emulated: exact, but slower than float32.
+        if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"):
+            return torch.bfloat16
+    return torch.float32
+
+
+def _shape(frame: Frame) -> tuple[object, ...]:
+    return frame.size, frame.pixel_aspect, frame.image.dtype

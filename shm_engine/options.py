@@ -1,0 +1,38 @@
+"""The engine's options and their defaults; imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shm_engine.errors import OptionsError
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+# Networks work in multiples of 32; beyond 4096 the matte no longer improves and memory explodes.
+_SMALLEST_LONG_SIDE, _LARGEST_LONG_SIDE = 64, 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatterOptions:
+    """How a Matter works.
+
+    device: "auto" (cuda, then mps, then cpu), or one of them, or "cuda:1".
+    long_side_pixels: the longer side of the picture the network sees; larger finds finer detail,
+        slower. Pictures are never enlarged to reach it.
+    batch: frames per forward pass; 0 chooses: several on cuda, one elsewhere.
+    """
+
+    device: str = "auto"
+    long_side_pixels: int = 512
+    batch: int = 0
+
+    def __post_init__(self) -> None:
+        if self.device.partition(":")[0] not in DEVICES:
+            raise OptionsError(f"device is {self.device!r}; use one of {', '.join(DEVICES)}")
+        if not _SMALLEST_LONG_SIDE <= self.long_side_pixels <= _LARGEST_LONG_SIDE:
+            raise OptionsError(
+                f"the working size is {self.long_side_pixels}; "
+                f"use {_SMALLEST_LONG_SIDE} to {_LARGEST_LONG_SIDE} pixels"
+            )
+        if self.batch < 0:
+            raise OptionsError(f"batch is {self.batch}; use 0 (automatic) or more")
