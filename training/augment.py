@@ -1,0 +1,161 @@
+"""Augmentation that fits people: how a sample is framed, composited and disturbed.
+
+Works on uint8 arrays [H, W, 3] RGB and [H, W] alpha; every function takes its random generator.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# Parts of a standing figure, from the top: whole, to the knees, the hips, the chest, the head.
+_FIGURE_PARTS = (1.0, 1.0, 0.75, 0.5, 0.35, 0.25)
+# Of a picture that is a close-up already.
+_BUST_PARTS = (1.0, 1.0, 1.0, 0.75, 0.55)
+# A person taller than this many widths is a standing figure.
+_FIGURE_ASPECT = 1.8
+
+
+class Picture(NamedTuple):
+    """Colours [H, W, 3] RGB (premultiplied where alpha is a cut-out's) and alpha [H, W], uint8."""
+
+    colours: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
+
+
+class Window(NamedTuple):
+    """A square of a picture: centre and side in its pixels, turned by degrees, maybe mirrored."""
+
+    x: float
+    y: float
+    side: float
+    degrees: float
+    mirrored: bool
+    stretch: float
+    floating: bool
+
+
+def draw_window(alpha: NDArray[np.uint8], rng: np.random.Generator, *, floating: bool) -> Window:
+    """A square around the person, from the whole figure in its surroundings to a close-up.
+
+    floating: the picture is a cut-out without surroundings. One that is cut off at the bottom of
+    its picture is then kept at the bottom of the square: half a body does not hover.
+    """
+    height, width = alpha.shape
+    rows = np.flatnonzero(alpha.max(axis=1) > 127)
+    mirrored = bool(rng.random() < 0.5)
+    turned = float(rng.uniform(-15, 15)) if rng.random() < 0.4 else 0.0
+    stretch = float(rng.uniform(0.92, 1.09))
+    if len(rows) < 8 or (not floating and rng.random() < 0.2):
+        side = min(height, width) * rng.uniform(0.8, 1.0)
+        x = width / 2 + (width - side) / 2 * rng.uniform(-1, 1)
+        y = height / 2 + (height - side) / 2 * rng.uniform(-1, 1)
+        return Window(x, y, side, turned, mirrored, stretch, floating)
+    top, tall = int(rows[0]), len(rows)
+    columns = np.flatnonzero(alpha.max(axis=0) > 127)
+    standing = tall > _FIGURE_ASPECT * len(columns)
+    part = tall * rng.choice(_FIGURE_PARTS if standing else _BUST_PARTS)
+    columns = np.flatnonzero(alpha[top : top + int(part) + 1].max(axis=0) > 127)
+    left, right = int(columns[0]), int(columns[-1])
+    side = max(part, right - left) * float(np.exp(rng.uniform(np.log(0.95), np.log(2.5))))
+    x = (left + right) / 2 + side * rng.uniform(-0.3, 0.3)
+    y = top + part / 2 + side * rng.uniform(-0.25, 0.25)
+    if not floating:  # stay inside, top and bottom: nobody stands on their own reflection's head
+        side = min(side, height)
+        y = min(max(y, side / 2), height - side / 2)
+    elif alpha[-1].max() > 127:
+        y, turned = min(y, height - side / 2), 0.0
+    return Window(x, y, side, turned, mirrored, stretch, floating)
+
+
+def crop_person(picture: Picture, window: Window, size: int) -> Picture:
+    """The window of a picture at size x size. Outside the picture: nothing for a cut-out, else the
+    picture mirrored at its edge, person and all, so that picture and alpha agree."""
+    scale = size / window.side
+    colours, alpha = picture
+    shrink = min(1.0, scale)
+    if shrink < 0.75:  # warpAffine does not filter: it would alias
+        target = (max(1, round(alpha.shape[1] * shrink)), max(1, round(alpha.shape[0] * shrink)))
+        colours = cv2.resize(colours, target, interpolation=cv2.INTER_AREA)
+        alpha = cv2.resize(alpha, target, interpolation=cv2.INTER_AREA)
+    else:
+        shrink = 1.0
+    rest = scale / shrink
+    matrix = cv2.getRotationMatrix2D((window.x * shrink, window.y * shrink), window.degrees, rest)
+    matrix[:, 2] += size / 2 - np.array([window.x, window.y]) * shrink
+    matrix[0] = (matrix[0] - [0, 0, size / 2]) * window.stretch + [0, 0, size / 2]
+    if window.mirrored:
+        matrix[0] = -matrix[0] + [0, 0, size - 1]
+    border = cv2.BORDER_CONSTANT if window.floating else cv2.BORDER_REFLECT_101
+    return Picture(
+        *(
+            np.asarray(
+                cv2.warpAffine(
+                    pixels, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border
+                ),
+                np.uint8,
+            )
+            for pixels in (colours, alpha)
+        )
+    )
+
+
+def crop_background(
+    colours: NDArray[np.uint8], size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random square of a scene at size x size, mirrored or out of focus at times."""
+    height, width = colours.shape[:2]
+    side = max(1, int(min(height, width) * rng.uniform(0.5, 1.0)))
+    y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    flags = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    scene = cv2.resize(colours[y : y + side, x : x + side], (size, size), interpolation=flags)
+    if rng.random() < 0.5:
+        scene = scene[:, ::-1]
+    if rng.random() < 0.35:
+        scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.8, 5)))
+    return np.ascontiguousarray(scene, dtype=np.uint8)
+
+
+def tint(person: Picture, rng: np.random.Generator) -> Picture:
+    """The cut-out in another light. Gains only: they commute with premultiplication."""
+    gain = rng.uniform(0.6, 1.15) * rng.uniform(0.9, 1.1, 3)
+    colours = np.minimum(person.colours * gain.astype(np.float32), person.alpha[..., None])
+    return Picture(colours.astype(np.uint8), person.alpha)
+
+
+def put_over(person: Picture, behind: Picture) -> Picture:
+    """Premultiplied person over a picture; the alphas join like two sheets of glass."""
+    clear = 255 - person.alpha.astype(np.uint16)
+    colours = person.colours + (behind.colours * clear[..., None] + 127) // 255
+    alpha = person.alpha + (behind.alpha * clear + 127) // 255
+    return Picture(
+        np.minimum(colours, 255).astype(np.uint8), np.minimum(alpha, 255).astype(np.uint8)
+    )
+
+
+def disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What cameras and codecs do: exposure, colour, softness, noise, JPEG, low resolution."""
+    size = image.shape[0]
+    levels = np.linspace(0, 1, 256)[:, None]
+    curve = levels ** rng.uniform(0.65, 1.5) * rng.uniform(0.75, 1.2) * rng.uniform(0.88, 1.12, 3)
+    curve = (curve + rng.uniform(-0.06, 0.06)).clip(0, 1) * 255
+    table = np.ascontiguousarray(curve.round().astype(np.uint8)[None])
+    image = np.asarray(cv2.LUT(image, table), np.uint8)
+    if rng.random() < 0.08:
+        image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    if rng.random() < 0.15:
+        small = int(size * rng.uniform(0.4, 0.9))
+        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+    if rng.random() < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6)))
+    if rng.random() < 0.3:
+        noise = rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(1, 12)
+        image = (image + noise).clip(0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))]
+        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
+    return np.asarray(image, np.uint8)
