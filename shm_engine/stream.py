@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -51,7 +51,7 @@ class _End:
         self.error = error
 
 
-def prefetch(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+def prefetch(items: Iterator[Item], depth: int = 2) -> Generator[Item, None, None]:
     """Yield the same items in the same order, made ahead of time by a thread.
 
     At most `depth` items wait, so memory stays bounded. An error in `items` is raised here, after

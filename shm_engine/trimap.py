@@ -35,10 +35,11 @@ def trimap_from_alpha(
     """
     if erosion_pixels < 0 or dilation_pixels < 0:
         raise ValueError(f"radii are {erosion_pixels} and {dilation_pixels}; 0 is the smallest")
-    foreground = (alpha >= 1 - CERTAIN).astype(np.uint8)
-    maybe = (alpha > CERTAIN).astype(np.uint8)
-    foreground = cv2.erode(foreground, _disc(erosion_pixels), borderType=cv2.BORDER_REPLICATE)
-    maybe = cv2.dilate(maybe, _disc(dilation_pixels), borderType=cv2.BORDER_REPLICATE)
+    edge = cv2.BORDER_REPLICATE
+    certain = (alpha >= 1 - CERTAIN).astype(np.uint8)
+    foreground = cv2.erode(certain, _disc(erosion_pixels), borderType=edge)
+    covered = (alpha > CERTAIN).astype(np.uint8)
+    maybe = cv2.dilate(covered, _disc(dilation_pixels), borderType=edge)
     classes = np.full(alpha.shape, Trimap.UNKNOWN, dtype=np.uint8)
     classes[maybe == 0] = Trimap.BACKGROUND
     classes[foreground == 1] = Trimap.FOREGROUND

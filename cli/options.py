@@ -1,0 +1,104 @@
+"""Options that commands share, as click decorators; defaults come from the engine's dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from cli import logs
+from cli.progress import ProgressMode
+from shm_engine.options import DEVICES, MatterOptions
+
+# The keys of PASSES in shm_engine.passes, which imports torch, and the one with a background.
+PASS_NAMES = ("rgba", "alpha", "foreground", "trimap", "composite")
+
+# click's own checks are off: what is wrong with a file is told by whoever opens it.
+FILE = click.Path(path_type=Path, readable=False)
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def matter_options(command: Command) -> Command:
+    """--device, --size and --model, for parameters `device`, `size` and `model`."""
+    for option in (
+        click.option(
+            "--model",
+            metavar="FILE",
+            type=FILE,
+            help="Other weights than the shipped ones.",
+        ),
+        click.option(
+            "--size",
+            type=int,
+            default=MatterOptions.long_side_pixels,
+            show_default=True,
+            metavar="PIXELS",
+            help="The longer side of the picture the network sees: larger is finer and slower.",
+        ),
+        click.option(
+            "--device",
+            default=MatterOptions.device,
+            show_default=True,
+            metavar="NAME",
+            help=f"Where to compute: {', '.join(DEVICES)}, or cuda:1 for a second card.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def verbosity_options(command: Command) -> Command:
+    """--verbose and --quiet, which act at once and are not passed on."""
+    for option in (
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_act(logs.show_errors),
+            help="Show nothing but errors.",
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_act(logs.show_everything),
+            help="Show details, and where an error came from.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def progress_option(command: Command) -> Command:
+    """--progress, for a parameter `progress`; json turns log lines into JSON as well."""
+    return click.option(
+        "--progress",
+        type=click.Choice([mode.value for mode in ProgressMode]),
+        default=ProgressMode.AUTO.value,
+        show_default=True,
+        is_eager=True,
+        callback=_json_logs,
+        help="How to show progress; json writes one object a line on stderr, for programs.",
+    )(command)
+
+
+def _act(action: Callable[[], None]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def act_if_set(_: click.Context, __: click.Parameter, is_set: bool) -> None:
+        if is_set:
+            action()
+
+    return act_if_set
+
+
+def _json_logs(_: click.Context, __: click.Parameter, value: str) -> ProgressMode:
+    mode = ProgressMode(value)
+    if mode is ProgressMode.JSON:
+        logs.set_format(logs.JsonFormatter())
+    return mode

@@ -1,0 +1,216 @@
+"""Between av's frames and tensors: colour, bit depth and orientation; opens no file."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from cli.video.info import (
+    BT470M,
+    BT601_525,
+    BT601_625,
+    BT709,
+    BT2020,
+    FULL_RANGE,
+    LIMITED_RANGE,
+    SMPTE240M,
+    ColourTags,
+    VideoInfo,
+)
+from shm_engine.compositing import as_unit
+from shm_engine.passes import Pass
+from shm_engine.types import Matte
+
+# H.273 matrix -> swscale's number for it; BT.601 has two codes with one meaning.
+_SWSCALE_MATRIX = {
+    BT709: 1,
+    BT470M: 4,
+    BT601_625: 5,
+    BT601_525: 5,
+    SMPTE240M: 7,
+    BT2020: 9,
+}
+# swscale takes 255 << 8, not 65535, for white wherever a sample has more than 8 bits.
+_SWSCALE_WHITE = 0xFF00
+_PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's planar RGB lies in the order G, B, R
+
+
+class RgbReader:
+    """Turns decoded frames of one movie into upright RGB tensors."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._info = info
+        self._reformatter = VideoReformatter()
+        self._format = "rgb24" if info.bit_depth <= 8 else "rgb48le"
+
+    def image(self, native: VideoFrame) -> torch.Tensor:
+        """[3, H, W] upright sRGB over the full range of uint8, or of uint16 above 8 bits.
+
+        Colours of an 8-bit source are within 3/255 of the exact ones, of a deeper one within
+        0.5/255 (swscale's fast paths).
+        """
+        info = self._info
+        rgb = self._reformatter.reformat(
+            native,
+            format=self._format,
+            src_colorspace=None if info.is_rgb else _SWSCALE_MATRIX[info.tags.matrix],
+            src_color_range=None if info.is_rgb else info.tags.range,
+            dst_color_range=FULL_RANGE,
+        )
+        samples = _packed(rgb, np.uint8 if self._format == "rgb24" else np.uint16)
+        if self._format == "rgb48le" and rgb is not native:
+            samples = self._stretched(samples)
+        upright = info.orientation.upright(samples)
+        if any(stride < 0 for stride in upright.strides):  # which torch does not have
+            upright = np.ascontiguousarray(upright)
+        return torch.from_numpy(upright).permute(2, 0, 1)
+
+    def _stretched(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """The samples with white at 65535, in place.
+
+        swscale leaves white at 255 << 8 for limited-range Y'CbCr, and at the source's largest
+        value, shifted up, for everything else; repeating the top bits below fills the rest.
+        """
+        info = self._info
+        is_limited = not info.is_rgb and info.tags.range == LIMITED_RANGE
+        bits = 8 if is_limited else info.bit_depth
+        np.minimum(samples, 0xFFFF - (0xFFFF >> bits), out=samples)
+        samples += samples >> bits
+        return samples
+
+
+class FrameWriter:
+    """Turns mattes into av frames for an encoder: stored orientation, Y'CbCr, alpha untouched.
+
+    output_tags: the colour tags the file gets; always limited range, the only one ProRes has.
+    """
+
+    def __init__(self, info: VideoInfo, pixel_format: str, output_pass: Pass) -> None:
+        self._info = info
+        self._pixel_format = pixel_format
+        self._pass = output_pass
+        self._reformatter = VideoReformatter()
+        self.output_tags = ColourTags(
+            primaries=info.tags.primaries,
+            transfer=info.tags.transfer,
+            matrix=BT601_525 if info.tags.matrix == BT601_625 else info.tags.matrix,
+            range=LIMITED_RANGE,
+        )
+
+    def frame(self, matte: Matte) -> VideoFrame:
+        """The picture of `matte` for the encoder, without its time."""
+        colours = self._pass.colours(matte)
+        if colours.shape[0] == 1:
+            picture = self._from_grey(colours)
+        elif colours is matte.frame.image and isinstance(matte.frame.native, VideoFrame):
+            picture = self._from_native(matte.frame.native)
+        else:
+            picture = self._from_rgb(colours)
+        if self._pass.has_alpha:
+            self._write_alpha(picture, matte.alpha)
+        picture.color_primaries = self.output_tags.primaries
+        picture.color_trc = self.output_tags.transfer
+        picture.colorspace = self.output_tags.matrix
+        picture.color_range = self.output_tags.range
+        return picture
+
+    def _from_native(self, native: VideoFrame) -> VideoFrame:
+        """The source's own samples: Y'CbCr stays Y'CbCr of the same matrix."""
+        info = self._info
+        picture = self._reformatter.reformat(
+            native,
+            format=self._pixel_format,
+            src_colorspace=None if info.is_rgb else _SWSCALE_MATRIX[info.tags.matrix],
+            dst_colorspace=_SWSCALE_MATRIX[info.tags.matrix],
+            src_color_range=FULL_RANGE if info.is_rgb else info.tags.range,
+            dst_color_range=LIMITED_RANGE,
+        )
+        return _copy(native) if picture is native else picture
+
+    def _from_rgb(self, colours: torch.Tensor) -> VideoFrame:
+        matrix = self._info.tags.matrix
+        rgb = _planar_rgb(self._info, colours)
+        # On the frame too: PyAV 17 cannot be told BT.2020, but swscale heeds the frame's own tag.
+        rgb.colorspace = matrix
+        return self._reformatter.reformat(
+            rgb,
+            format=self._pixel_format,
+            dst_colorspace=_SWSCALE_MATRIX[matrix],
+            src_color_range=FULL_RANGE,
+            dst_color_range=LIMITED_RANGE,
+        )
+
+    def _from_grey(self, grey: torch.Tensor) -> VideoFrame:
+        """Luma alone; written directly, so that 0 and 1 are exactly black and white."""
+        picture = VideoFrame(self._info.width, self._info.height, self._pixel_format)
+        bits = picture.format.components[0].bits
+        black, white = 16 << (bits - 8), 235 << (bits - 8)
+        stored = self._info.orientation.stored(as_unit(grey).cpu().numpy()[0])
+        _fill(picture, 0, stored * np.float32(white - black) + np.float32(black + 0.5))
+        for plane in (1, 2):
+            _plane(picture, plane)[...] = 1 << (bits - 1)
+        return picture
+
+    def _write_alpha(self, picture: VideoFrame, alpha: torch.Tensor) -> None:
+        """round(alpha * largest value), past swscale, which is off by up to one in alpha."""
+        largest = (1 << picture.format.components[3].bits) - 1
+        stored = self._info.orientation.stored(alpha.cpu().numpy()[0])
+        scaled = stored * np.float32(largest)
+        scaled += np.float32(0.5)
+        _fill(picture, 3, scaled)
+
+
+def _planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:
+    """A planar RGB frame in stored orientation, with white where swscale expects it."""
+    samples = colours.cpu().numpy()
+    name = {"uint8": "gbrp", "uint16": "gbrp16le", "float32": "gbrpf32le"}[samples.dtype.name]
+    frame = VideoFrame(info.width, info.height, name)
+    for channel, plane in zip(samples, _PLANES_OF_RGB, strict=True):
+        stored = info.orientation.stored(channel)
+        target = _plane(frame, plane)
+        if name == "gbrp":
+            target[...] = stored
+        elif name == "gbrp16le":
+            np.subtract(stored, stored >> 8, out=target)
+        else:
+            np.multiply(stored, np.float32(_SWSCALE_WHITE / 0xFFFF), out=target)
+    return frame
+
+
+def _rows(plane: VideoPlane, dtype: type[np.generic]) -> NDArray[Any]:
+    """A writable view [H, line size] of a plane; a line ends with padding."""
+    # PyAV's stubs cannot say "buffer" before Python 3.12.
+    samples: NDArray[Any] = np.frombuffer(cast("Any", plane), dtype)
+    return samples.reshape(plane.height, -1)
+
+
+def _packed(frame: VideoFrame, dtype: type[np.generic]) -> NDArray[Any]:
+    """A view [H, W, 3] of a packed RGB frame."""
+    rows = _rows(frame.planes[0], dtype)[:, : frame.width * 3]
+    return rows.reshape(frame.height, frame.width, 3)
+
+
+def _plane(frame: VideoFrame, index: int) -> NDArray[Any]:
+    """A writable view [H, W] of one plane, without the padding at the end of its lines."""
+    bits = frame.format.components[0].bits
+    dtype: type[np.generic] = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.float32
+    plane = frame.planes[index]
+    return _rows(plane, dtype)[:, : plane.width]
+
+
+def _fill(frame: VideoFrame, index: int, values: NDArray[np.float32]) -> None:
+    np.copyto(_plane(frame, index), values, casting="unsafe")
+
+
+def _copy(frame: VideoFrame) -> VideoFrame:
+    """A frame with its own samples: alpha may be written without touching the decoder's."""
+    twin = VideoFrame(frame.width, frame.height, frame.format.name)
+    for index in range(len(frame.planes)):
+        _plane(twin, index)[...] = _plane(frame, index)
+    return twin

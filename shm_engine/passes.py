@@ -1,0 +1,72 @@
+"""What a written picture shows: a name and a function from Matte to a tensor; knows no file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from shm_engine.compositing import as_unit, from_unit, over
+from shm_engine.errors import OptionsError
+from shm_engine.preprocess import enlarge
+from shm_engine.types import Matte
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One kind of output.
+
+    colours: gives [3, H, W] straight sRGB, or [1, H, W] for a grey picture; uint8 or uint16 over
+        their full range, or float32 in [0, 1]. Where it returns `matte.frame.image` itself, a sink
+        may write the source's own samples instead, without a way through RGB.
+    has_alpha: whether matte.alpha belongs to the picture.
+    """
+
+    name: str
+    colours: Callable[[Matte], torch.Tensor]
+    has_alpha: bool = False
+
+    def picture(self, matte: Matte) -> torch.Tensor:
+        """The whole picture, [1, 3 or 4, H, W] of one dtype: the colours, then alpha if it has any.
+
+        uint8 and uint16 use their full range, float32 is in [0, 1]; alpha is straight.
+        """
+        colours = self.colours(matte)
+        if not self.has_alpha:
+            return colours
+        return torch.cat([colours, from_unit(matte.alpha, colours.dtype)])
+
+
+def _trimap(matte: Matte) -> torch.Tensor:
+    if matte.trimap is None:
+        raise OptionsError("this model gives no trimap; choose another pass")
+    return enlarge(matte.trimap, matte.frame.size)
+
+
+def composite_over(background: torch.Tensor) -> Pass:
+    """The pass that shows the foreground over `background`.
+
+    background: [3, H, W] or [3, 1, 1] (one colour); sRGB, uint8, uint16 or float32 in [0, 1].
+    """
+    behind = as_unit(background)
+    if behind.ndim != 3 or behind.shape[0] != 3:
+        raise ValueError(f"background has shape {tuple(behind.shape)}; [3, H, W] is needed")
+
+    def colours(matte: Matte) -> torch.Tensor:
+        # Decoded pictures interleave their channels; whole planes are several times faster here.
+        return over(as_unit(matte.colours.contiguous()), matte.alpha, behind)
+
+    return Pass(name="composite", colours=colours)
+
+
+PASSES: Mapping[str, Pass] = {
+    made.name: made
+    for made in (
+        Pass(name="rgba", colours=lambda matte: matte.colours, has_alpha=True),
+        Pass(name="alpha", colours=lambda matte: matte.alpha),
+        Pass(name="foreground", colours=lambda matte: matte.colours),
+        Pass(name="trimap", colours=_trimap),
+    )
+}
+"""The passes that need nothing but the matte; `composite_over` makes the one that needs more."""

@@ -1,0 +1,96 @@
+"""The tables: which name gets which container, and what every pass shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cli.profiles import PROFILES, profile_for
+from cli.video import VideoInfo, VideoSink
+from shm_engine.errors import OptionsError, VideoError
+from shm_engine.passes import PASSES, composite_over
+from shm_engine.types import Frame, Matte
+from tests.cli.clips import decode
+from tests.cli.mattes import slope
+
+
+def matte(dtype: torch.dtype = torch.uint8) -> Matte:
+    largest = 1 if dtype == torch.float32 else torch.iinfo(dtype).max
+    image = torch.tensor([0, largest, 0], dtype=dtype).view(3, 1, 1).repeat(1, 2, 2)
+    return Matte(frame=Frame(image=image), alpha=torch.full((1, 2, 2), 0.5))
+
+
+@pytest.mark.parametrize("name", ["out.mov", "OUT.MOV", "a.b.mov"])
+def test_mov_holds_alpha_and_does_without(name: str) -> None:
+    assert profile_for(Path(name), needs_alpha=True).has_alpha
+    assert not profile_for(Path(name), needs_alpha=False).has_alpha
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.M4V", "out.ts"])
+def test_a_name_that_cannot_hold_alpha_says_what_can(name: str) -> None:
+    with pytest.raises(VideoError, match=r"cannot hold an alpha channel; use \.mov"):
+        profile_for(Path(name), needs_alpha=True)
+
+
+@pytest.mark.parametrize("name", ["out", "out.xyz", "out.mp4"])
+def test_an_unknown_name_says_what_is_known(name: str) -> None:
+    with pytest.raises(VideoError, match=r"use \.mov"):
+        profile_for(Path(name), needs_alpha=False)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (47, 63), (1, 1)])
+def test_every_profile_keeps_its_promise(
+    tmp_path: Path, profile: object, height: int, width: int
+) -> None:
+    chosen = next(p for p in PROFILES if p is profile)
+    output_pass = PASSES["rgba" if chosen.has_alpha else "foreground"]
+    target = tmp_path / f"out{chosen.suffixes[0]}"
+    info = VideoInfo(width=width, height=height)
+    with VideoSink(target, info, chosen, output_pass=output_pass) as sink:
+        for index in range(3):
+            image = torch.zeros(3, height, width, dtype=torch.uint8)
+            sink.write(slope(Frame(image=image, index=index, pts=index)))
+    written = decode(target)
+    assert [(frame.width, frame.height) for frame in written] == [(width, height)] * 3
+    found = any(component.is_alpha for component in written[0].format.components)
+    assert found == chosen.has_alpha
+
+
+def test_a_profile_without_alpha_refuses_a_pass_with_it() -> None:
+    plain = profile_for(Path("out.mov"), needs_alpha=False)
+    with pytest.raises(OptionsError, match="holds no alpha"):
+        VideoSink("out.mov", VideoInfo(width=2, height=2), plain, output_pass=PASSES["rgba"])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_the_cut_out_of_a_still_picture_has_four_channels(dtype: torch.dtype) -> None:
+    picture = PASSES["rgba"].picture(matte(dtype))
+    assert (picture.shape, picture.dtype) == ((4, 2, 2), dtype)
+    half = {torch.uint8: 128, torch.uint16: 32768, torch.float32: 0.5}[dtype]
+    assert picture[3].eq(half).all()
+
+
+def test_the_alpha_of_a_still_picture_is_one_channel() -> None:
+    given = matte()
+    assert PASSES["alpha"].picture(given) is given.alpha
+
+
+def test_source_colours_are_recognised_as_the_frame_s_own() -> None:
+    given = matte()
+    assert PASSES["rgba"].colours(given) is given.frame.image
+    assert PASSES["foreground"].colours(given) is given.frame.image
+
+
+def test_a_composite_is_half_of_each_at_half_alpha() -> None:
+    red = composite_over(torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1))
+    assert red.picture(matte())[:, 0, 0].tolist() == [0.5, 0.5, 0]
+    with pytest.raises(ValueError, match="is needed"):
+        composite_over(torch.zeros(4, 2, 2))
+
+
+def test_a_model_without_a_trimap_is_a_sentence() -> None:
+    with pytest.raises(OptionsError, match="gives no trimap"):
+        PASSES["trimap"].picture(matte())
