@@ -79,12 +79,17 @@ def crop_person(picture: Picture, window: Window, size: int) -> Picture:
     shrink = min(1.0, scale)
     if shrink < 0.75:  # warpAffine does not filter: it would alias
         target = (max(1, round(alpha.shape[1] * shrink)), max(1, round(alpha.shape[0] * shrink)))
-        colours = cv2.resize(colours, target, interpolation=cv2.INTER_AREA)
-        alpha = cv2.resize(alpha, target, interpolation=cv2.INTER_AREA)
+        colours, alpha = (
+            np.asarray(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA), np.uint8)
+            for pixels in picture
+        )
     else:
         shrink = 1.0
     rest = scale / shrink
-    matrix = cv2.getRotationMatrix2D((window.x * shrink, window.y * shrink), window.degrees, rest)
+    matrix = np.asarray(
+        cv2.getRotationMatrix2D((window.x * shrink, window.y * shrink), window.degrees, rest),
+        np.float64,
+    )
     matrix[:, 2] += size / 2 - np.array([window.x, window.y]) * shrink
     matrix[0] = (matrix[0] - [0, 0, size / 2]) * window.stretch + [0, 0, size / 2]
     if window.mirrored:
@@ -148,14 +153,16 @@ def disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
         image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     if rng.random() < 0.15:
         small = int(size * rng.uniform(0.4, 0.9))
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR)
+        coarse = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(coarse, (size, size)), np.uint8)
     if rng.random() < 0.15:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6)))
+        blurred = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.6)))
+        image = np.asarray(blurred, np.uint8)
     if rng.random() < 0.3:
         noise = rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(1, 12)
         image = (image + noise).clip(0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 95))]
-        image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
-    return np.asarray(image, np.uint8)
+        stored = cv2.imencode(".jpg", image, quality)[1]
+        image = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
+    return image

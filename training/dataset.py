@@ -106,10 +106,9 @@ def read_picture(entry: Entry, kind: str) -> Picture:
         )
     if kind == "pasted_mask":
         # A mask's outline holds old background: drop its last pixel, soften what is left.
-        alpha = cv2.GaussianBlur(cv2.erode(alpha, np.ones((3, 3), np.uint8)), (0, 0), 0.8)
-        return Picture(
-            _premultiply(colours, np.asarray(alpha, np.uint8)), np.asarray(alpha, np.uint8)
-        )
+        inner = cv2.erode(alpha, np.ones((3, 3), np.uint8))
+        soft = np.asarray(cv2.GaussianBlur(inner, (0, 0), 0.8), np.uint8)
+        return Picture(_premultiply(colours, soft), soft)
     return Picture(colours, alpha)
 
 
@@ -146,7 +145,7 @@ class MattingDataset(Dataset[Sample]):
         image = disturb(image, rng)
         low, high = self._config.trimap_radius_pixels
         trimap = trimap_from_alpha(
-            alpha.astype(np.float32) / 255,
+            alpha.astype(np.float32) / np.float32(255),
             erosion_pixels=int(rng.integers(low, high + 1)),
             dilation_pixels=int(rng.integers(low, high + 1)),
         )

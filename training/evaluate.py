@@ -65,7 +65,7 @@ class Row(NamedTuple):
     """Means over a set; `alpha` is the mean predicted alpha, for sets without people."""
 
     name: str
-    count: int
+    pictures: int
     means: dict[str, float]
 
 
@@ -106,7 +106,7 @@ def cases(data: Path, chosen: EvaluationSet) -> Iterator[Case]:
         return
     for entry in list_entries(data / chosen.path, chosen.kind):
         picture = read_picture(entry, chosen.kind)
-        yield Case(entry.image.stem, picture.colours, picture.alpha.astype(np.float32) / 255)
+        yield Case(entry.image.stem, picture.colours, _unit(picture.alpha))
 
 
 def table(rows: list[Row]) -> str:
@@ -115,9 +115,9 @@ def table(rows: list[Row]) -> str:
         "| set | pictures | MAD e-3 | MSE e-3 | mean IoU | mean alpha |",
         "|---|---|---|---|---|---|",
     ]
-    for name, count, means in rows:
+    for name, pictures, means in rows:
         lines.append(
-            f"| {name} | {count} | {means['mad'] * 1e3:.2f} | {means['mse'] * 1e3:.2f} "
+            f"| {name} | {pictures} | {means['mad'] * 1e3:.2f} | {means['mse'] * 1e3:.2f} "
             f"| {means['iou']:.4f} | {means['mean_alpha']:.4f} |"
         )
     return "\n".join(lines)
@@ -141,8 +141,12 @@ def _composites(data: Path, path: Path) -> Iterator[Case]:
             yield Case(
                 row["name"],
                 composite[..., ::-1].astype(np.uint8),
-                alpha[..., 0].astype(np.float32) / 255,
+                _unit(rgba[..., 3]),
             )
+
+
+def _unit(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return alpha.astype(np.float32) / np.float32(255)
 
 
 def _cover(background: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

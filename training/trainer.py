@@ -144,7 +144,7 @@ class Trainer:
                 "resume with a lower learning rate"
             )
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
         self.optimiser.step()
         self.average.update_parameters(self.model)
