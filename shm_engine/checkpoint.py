@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from shm_engine.errors import CheckpointError
@@ -51,21 +52,22 @@ def save_checkpoint(
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
-    digest = _digest(tensors)
     header = {
         "format": "semantic-human-matting",
         "format_version": str(FORMAT_VERSION),
         "architecture": architecture,
         "preprocessing": json.dumps(preprocessing.as_dict()),
-        "digest": digest,
     }
+    header["digest"] = digest = _digest(header, tensors)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata=header)
+        # Not save_file: its errors are no OSError, and only the owner could read its files.
+        temporary.write_bytes(save(tensors, metadata=header))
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}", path=path) from error
     return digest
 
@@ -88,9 +90,10 @@ def load_checkpoint(path: Path | None = None) -> Checkpoint:
             f"{path} is not a weights file or is damaged; fetch or train it again", path=path
         ) from error
     architecture = _checked_architecture(path, header)
-    if header.get("digest") != _digest(tensors):
+    digest = header.pop("digest", "")
+    if digest != _digest(header, tensors):
         raise CheckpointError(
-            f"the weights in {path} do not match their digest; fetch or train them again", path=path
+            f"{path} was changed: it does not match its digest; fetch or train it again", path=path
         )
     model = MODELS[architecture]()
     try:
@@ -105,7 +108,7 @@ def load_checkpoint(path: Path | None = None) -> Checkpoint:
         model=model.eval(),
         architecture=architecture,
         preprocessing=preprocessing,
-        digest=header["digest"],
+        digest=digest,
     )
 
 
@@ -135,9 +138,9 @@ def _unknown_architecture(name: str) -> str:
     return f"there is no network called {name!r}; use one of {', '.join(MODELS)}"
 
 
-def _digest(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
+def _digest(header: dict[str, str], tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 over the header without the digest, then names, dtypes, shapes and bytes by name."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

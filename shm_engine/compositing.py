@@ -21,7 +21,7 @@ def as_unit(image: torch.Tensor) -> torch.Tensor:
 def from_unit(image: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """The inverse of `as_unit`: [0, 1] to `dtype`, rounded to nearest and clamped."""
     if dtype == torch.float32:
-        return image
+        return image.clamp(0, 1)
     largest = 255 if dtype == torch.uint8 else 65535
     return (image.clamp(0, 1) * largest + 0.5).to(torch.int32).to(dtype)
 

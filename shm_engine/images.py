@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,9 @@ from shm_engine.types import Frame
 READABLE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm"}
 )
+
+_SUFFIXES_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg", ".bmp", ".ppm"})
+_SUFFIXES_OF_16_BIT = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm"})
 
 
 def read_image(path: Path | str) -> Frame:
@@ -53,13 +57,21 @@ def write_image(path: Path | str, image: torch.Tensor) -> None:
     the format cannot hold the picture or the folder cannot be written.
     """
     path = Path(path)
-    if image.shape[0] == 4 and path.suffix.lower() in (".jpg", ".jpeg", ".bmp", ".ppm"):
-        raise ImageFileError(f"{path.suffix} cannot hold an alpha channel; use .png", path=path)
+    suffix = path.suffix.lower()
+    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(image.shape[0])
+    if order is None or image.dtype not in (torch.uint8, torch.uint16):
+        raise ValueError(f"an image of shape {tuple(image.shape)}, {image.dtype} is no picture")
+    if image.shape[0] == 4 and suffix in _SUFFIXES_WITHOUT_ALPHA:
+        raise ImageFileError(f"{suffix} cannot hold an alpha channel; use .png", path=path)
+    # OpenCV would clip 16 bits to 8: a white picture.
+    if image.dtype == torch.uint16 and suffix not in _SUFFIXES_OF_16_BIT:
+        raise ImageFileError(f"{path}: {suffix} cannot hold 16 bits; use .png", path=path)
     pixels = image.permute(1, 2, 0).cpu().numpy()
-    order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[image.shape[0]]
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., order]))[1]
+        done, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., order]))
+        if not done:
+            raise cv2.error("the encoder failed")
         encoded.tofile(temporary)
         temporary.replace(path)
     except cv2.error as error:
@@ -70,12 +82,19 @@ def write_image(path: Path | str, image: torch.Tensor) -> None:
         reason = (error.strerror or str(error)).lower()
         raise ImageFileError(f"{path} cannot be written: {reason}", path=path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _is_cut_jpeg(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
     """Whether a JPEG lacks its end marker: the decoder fills what is missing with grey instead."""
     raw = data.tobytes()
-    return (
-        raw.startswith(b"\xff\xd8") and b"\xff\xd9" not in raw[-(1 << 16) :].rstrip(b"\0")[-4096:]
-    )
+    if not raw.startswith(b"\xff\xd8"):
+        return False
+    # Past the segments before the scan: a thumbnail in them has an end marker of its own. What may
+    # follow the end (phones append films) does not matter.
+    position = 2
+    while (marker := raw[position : position + 2])[:1] == b"\xff" and marker != b"\xff\xda":
+        length = int.from_bytes(raw[position + 2 : position + 4], "big")
+        position += 1 if marker == b"\xff\xff" else 2 + length  # ff may be repeated as padding
+    return raw.find(b"\xff\xd9", position) < 0

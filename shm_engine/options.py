@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from shm_engine.errors import OptionsError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+_DEVICE = re.compile(r"auto|cuda(:[0-9]+)?|mps|cpu")
 
 # Networks work in multiples of 32; beyond 4096 the matte no longer improves and memory explodes.
 _SMALLEST_LONG_SIDE, _LARGEST_LONG_SIDE = 64, 4096
@@ -27,8 +29,10 @@ class MatterOptions:
     batch: int = 0
 
     def __post_init__(self) -> None:
-        if self.device.partition(":")[0] not in DEVICES:
-            raise OptionsError(f"device is {self.device!r}; use one of {', '.join(DEVICES)}")
+        if not _DEVICE.fullmatch(self.device):
+            raise OptionsError(
+                f"device is {self.device!r}; use one of {', '.join(DEVICES)}, or cuda:NUMBER"
+            )
         if not _SMALLEST_LONG_SIDE <= self.long_side_pixels <= _LARGEST_LONG_SIDE:
             raise OptionsError(
                 f"the working size is {self.long_side_pixels}; "

@@ -43,7 +43,7 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
         """The inverse of `as_dict`; unknown keys are an error."""
-        return cls(mean=tuple(values.pop("mean")), std=tuple(values.pop("std")), **values)
+        return cls(**(values | {name: tuple(values[name]) for name in ("mean", "std")}))
 
 
 def working_size(
@@ -67,8 +67,9 @@ def shrink(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Images [B, 3, H, W] of any Frame dtype as float32 [B, 3, h, w] in [0, 1], anti-aliased."""
     if images.shape[-2:] == size:
         return as_unit(images)
-    if images.dtype == torch.uint8 and images.device.type == "cpu":
-        # The 8-bit path of torch is several times faster than its float path, and rounds once.
+    if images.dtype == torch.uint8 and images.device.type == "cpu" and size[1] > 1:
+        # The 8-bit path of torch is several times faster than its float path and rounds after each
+        # of its two passes. At a width of 1 it mistakes the memory layout (seen in torch 2.13).
         return as_unit(_resize(images, size))
     return _resize(as_unit(images), size).clamp(0, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
@@ -51,12 +51,26 @@ class _End:
         self.error = error
 
 
+def _pass_on(items: Iterator[Item], put: Callable[[Item], None], stop: threading.Event) -> None:
+    try:
+        for item in items:
+            put(item)
+            if stop.is_set():
+                break
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
 def prefetch(items: Iterator[Item], depth: int = 2) -> Generator[Item, None, None]:
     """Yield the same items in the same order, made ahead of time by a thread.
 
     At most `depth` items wait, so memory stays bounded. An error in `items` is raised here, after
     the items before it. When the consumer stops early, the thread stops at the next item.
     """
+    if depth < 1:  # a queue of size 0 has no bound
+        raise ValueError(f"depth is {depth}; 1 is the smallest")
     waiting: queue.Queue[Item | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 
@@ -71,17 +85,10 @@ def prefetch(items: Iterator[Item], depth: int = 2) -> Generator[Item, None, Non
     def produce() -> None:
         error: BaseException | None = None
         try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    break
+            _pass_on(items, put, stop)
         except BaseException as raised:  # noqa: BLE001 - handed to the consumer, which raises it
             error = raised
-        finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
-            put(_End(error))
+        put(_End(error))
 
     thread = threading.Thread(target=produce, name="shm-prefetch", daemon=True)
     thread.start()

@@ -19,10 +19,10 @@ def commands() -> None:
 @commands.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("--run", "folder", type=click.Path(path_type=Path), help="Default: runs/CONFIG.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--workers", default=1, show_default=True, help="Loader processes.")
-@click.option("--threads", type=int, help="Threads of the network; default: all cores.")
-@click.option("--steps", type=int, help="Stop after so many steps of this call.")
+@click.option("--device", default=MatterOptions.device, show_default=True)
+@click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Loaders.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of the network; default: all.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after so many steps of this call.")
 def train(
     config: Path,
     folder: Path | None,
@@ -70,10 +70,16 @@ def evaluate(sets: Path, model: Path | None, device: str, size: int) -> None:
 def main() -> None:
     """Run a command; an error the user can act on becomes one sentence and exit code 1."""
     try:
-        commands()
+        commands(standalone_mode=False)
     except MattingError as error:
         print(f"training: {error}", file=sys.stderr)
         sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        print("training: interrupted; the same command goes on from the last save", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def draw_window(alpha: NDArray[np.uint8], rng: np.random.Generator, *, floating:
         x = width / 2 + (width - side) / 2 * rng.uniform(-1, 1)
         y = height / 2 + (height - side) / 2 * rng.uniform(-1, 1)
         return Window(x, y, side, turned, mirrored, stretch, floating)
-    top, tall = int(rows[0]), len(rows)
+    top, tall = int(rows[0]), int(rows[-1] - rows[0]) + 1
     columns = np.flatnonzero(alpha.max(axis=0) > 127)
     standing = tall > _FIGURE_ASPECT * len(columns)
     part = tall * rng.choice(_FIGURE_PARTS if standing else _BUST_PARTS)
@@ -75,6 +75,14 @@ def crop_person(picture: Picture, window: Window, size: int) -> Picture:
     """The window of a picture at size x size. Outside the picture: nothing for a cut-out, else the
     picture mirrored at its edge, person and all, so that picture and alpha agree."""
     scale = size / window.side
+    if window.floating:
+        # Reading between rows reaches past the last one, where a person who is cut off goes on.
+        picture = Picture(
+            *(
+                np.asarray(cv2.copyMakeBorder(p, 0, 2, 0, 0, cv2.BORDER_REPLICATE), np.uint8)
+                for p in picture
+            )
+        )
     colours, alpha = picture
     shrink = min(1.0, scale)
     if shrink < 0.75:  # warpAffine does not filter: it would alias

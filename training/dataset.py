@@ -69,7 +69,7 @@ def list_entries(folder: Path, kind: str) -> list[Entry]:
     if kind == "cutout":
         inner = folder / "rgba"
         return [Entry(p, None) for p in list_pictures(inner if inner.is_dir() else folder)]
-    truth = folder / "alpha" if (folder / "alpha").is_dir() else folder / "mask"
+    truth = folder / ("alpha" if kind == "alpha" else "mask")
     masks = {path.stem: path for path in list_pictures(truth)}
     images = list_pictures(folder / "image")
     unmatched = [path.name for path in images if path.stem not in masks]
@@ -82,9 +82,14 @@ def list_entries(folder: Path, kind: str) -> list[Entry]:
 
 def read_pixels(path: Path, flags: int) -> NDArray[np.uint8]:
     """8-bit pixels in OpenCV's channel order; ImageFileError if the file is no picture."""
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
-    if pixels is None:
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
+    except (OSError, cv2.error) as error:  # cv2.error: the file is empty
+        raise ImageFileError(f"{path} cannot be read as a picture", path=path) from error
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise ImageFileError(f"{path} cannot be read as a picture", path=path)
+    if pixels.dtype == np.uint16:  # only IMREAD_UNCHANGED leaves them
+        pixels = np.rint(pixels / 257)
     return np.asarray(pixels, dtype=np.uint8)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from shm_engine.errors import OptionsError
 from shm_engine.matter import Matter
 from shm_engine.types import Frame
-from training.config import build
+from training.config import build, build_rows
 from training.dataset import list_entries, read_picture, read_pixels
 from training.metrics import iou, mad, mse
 
@@ -62,7 +62,7 @@ class Case(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Means over a set; `alpha` is the mean predicted alpha, for sets without people."""
+    """Means over a set by name; `mean_alpha` is of the prediction, for sets without people."""
 
     name: str
     pictures: int
@@ -73,9 +73,8 @@ def read_evaluation(path: Path) -> EvaluationConfig:
     """The sets that a TOML file names; OptionsError if it cannot be used."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        values["sets"] = tuple(build(EvaluationSet, row) for row in values.get("sets", []))
-        return build(EvaluationConfig, values)
-    except (OSError, tomllib.TOMLDecodeError, OptionsError) as error:
+        return build(EvaluationConfig, values | build_rows(EvaluationSet, "sets", values))
+    except (OSError, ValueError) as error:
         raise OptionsError(f"{path} is not a usable list of sets: {error}", path=path) from error
 
 
@@ -89,6 +88,8 @@ def evaluate_set(matter: Matter, data: Path, chosen: EvaluationSet) -> Row:
             totals[name] += metric(predicted_alpha, case.true_alpha)
         totals["mean_alpha"] += float(predicted_alpha.mean())
         count += 1
+    if count == 0:
+        raise OptionsError(f"the set {chosen.name!r} has no pictures", path=data / chosen.path)
     return Row(chosen.name, count, {name: total / count for name, total in totals.items()})
 
 
@@ -129,20 +130,24 @@ def _composites(data: Path, path: Path) -> Iterator[Case]:
     The background covers the cut-out, cropped at its centre, mirrored where flip is 1; paths in the
     CSV start from the data folder. 8-bit sRGB, rounded to nearest.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            rgba = read_pixels(data / row["rgba"], cv2.IMREAD_UNCHANGED)
-            background = read_pixels(data / row["background"], cv2.IMREAD_COLOR)
-            scene = _cover(background, rgba.shape[0], rgba.shape[1])
-            if row["flip"] == "1":
-                scene = scene[:, ::-1]
-            alpha = rgba[..., 3:].astype(np.int32)
-            composite = (alpha * rgba[..., :3] + (255 - alpha) * scene + 127) // 255
-            yield Case(
-                row["name"],
-                composite[..., ::-1].astype(np.uint8),
-                _unit(rgba[..., 3]),
-            )
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [
+                (r["name"], r["rgba"], r["background"], r["flip"]) for r in csv.DictReader(file)
+            ]
+    except (OSError, ValueError, KeyError) as error:
+        raise OptionsError(
+            f"{path} is not a usable list of composites: {error}", path=path
+        ) from error
+    for name, cutout, behind, flip in rows:
+        rgba = read_pixels(data / cutout, cv2.IMREAD_UNCHANGED)
+        background = read_pixels(data / behind, cv2.IMREAD_COLOR)
+        scene = _cover(background, rgba.shape[0], rgba.shape[1])
+        if flip == "1":
+            scene = scene[:, ::-1]
+        alpha = rgba[..., 3:].astype(np.int32)
+        composite = (alpha * rgba[..., :3] + (255 - alpha) * scene + 127) // 255
+        yield Case(name, composite[..., ::-1].astype(np.uint8), _unit(rgba[..., 3]))
 
 
 def _unit(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -16,8 +17,11 @@ def load_backbone(backbone: MobileNetV2, path: Path) -> None:
     """Copy the features of `path` into `backbone`; the layers we do not use are left aside."""
     if not path.is_file():
         raise CheckpointError(f"there are no backbone weights at {path}", path=path)
-    with np.load(path) as arrays:
-        values = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            values = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
+        raise CheckpointError(f"{path} holds no backbone weights", path=path) from error
     ours = backbone.state_dict()
     missing = [name for name in ours if name not in values]
     if missing:

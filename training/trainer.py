@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from shm_engine.checkpoint import save_checkpoint
-from shm_engine.errors import CheckpointError, MattingError
+from shm_engine.errors import CheckpointError, MattingError, OptionsError
+from shm_engine.matter import choose_device
 from shm_engine.model import MODELS
-from shm_engine.model.shm import SemanticHumanMatting
 from shm_engine.preprocess import Preprocessing
 from training.config import Phase, TrainingConfig
 from training.dataset import MattingDataset, Sample
@@ -30,6 +31,18 @@ from training.phases import OBJECTIVES
 from training.pretrained import freeze_batch_norm, load_backbone
 
 _GRADIENT_NORM = 5.0
+
+# What loading raises for a file that is of another kind, cut, or of another run.
+_NOT_A_STATE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass
@@ -49,13 +62,14 @@ class Trainer:
     ) -> None:
         self.config = config
         self.folder = folder
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.workers = workers
         self.preprocessing = Preprocessing()
         self.progress = Progress()
         torch.manual_seed(config.seed)
+        if config.architecture not in MODELS:
+            raise OptionsError(f"there is no network called {config.architecture!r}")
         model = MODELS[config.architecture]()
-        assert isinstance(model, SemanticHumanMatting)
         if config.backbone:
             load_backbone(model.t_net.backbone, Path(config.data) / config.backbone)
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -77,6 +91,7 @@ class Trainer:
     def save(self) -> None:
         """Write state and weights, each whole or not at all."""
         state = {
+            "identity": self._identity,
             "progress": vars(self.progress),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -96,16 +111,26 @@ class Trainer:
     def _state_path(self) -> Path:
         return self.folder / "state.pt"
 
+    @property
+    def _identity(self) -> list[str]:
+        """What may not change between the parts of a run. Phases may: some can be added."""
+        return [self.config.architecture, str(self.config.seed), str(self.config.sources)]
+
     def _resume(self) -> None:
         try:
             state = torch.load(self._state_path, map_location=self.device, weights_only=True)
+            if state["identity"] != self._identity:
+                raise ValueError("other architecture, seed or sources")
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
             phases = self.config.phases
-            self.optimiser = self._optimiser(phases[min(self.progress.phase, len(phases) - 1)])
+            phase = phases[min(self.progress.phase, len(phases) - 1)]
+            if self.progress.step > phase.steps:
+                raise ValueError(f"step {self.progress.step} of {phase.steps}")
+            self.optimiser = self._optimiser(phase)
             self.optimiser.load_state_dict(state["optimiser"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+        except _NOT_A_STATE as error:
             raise CheckpointError(
                 f"{self._state_path} does not belong to this run; train into another folder",
                 path=self._state_path,
@@ -151,6 +176,9 @@ class Trainer:
         return terms
 
     def _batches(self, phase: Phase, steps: int) -> DataLoader[Sample]:
+        if self.workers:
+            # A fork copies OpenCV's pool without its threads: a loader would wait for ever.
+            cv2.setNumThreads(1)
         dataset = MattingDataset(
             self.config,
             crop_pixels=phase.crop_pixels,
@@ -178,7 +206,7 @@ class Trainer:
 
 
 def learning_rate_factor(step: int, phase: Phase) -> float:
-    """Linear warm-up, then a half cosine down to 2 % of the peak."""
+    """A half cosine from 1 down to 0.02, times a linear warm-up."""
     warm = min(1.0, (step + 1) / max(1, min(phase.warmup_steps, phase.steps)))
     cosine = 0.5 * (1 + math.cos(math.pi * step / phase.steps))
     return warm * (0.02 + 0.98 * cosine)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
-
 from shm_engine.model.shm import SemanticHumanMatting
 
-MODELS: dict[str, Callable[[], nn.Module]] = {"shm_mobilenetv2": SemanticHumanMatting}
+MODELS: dict[str, Callable[[], SemanticHumanMatting]] = {"shm_mobilenetv2": SemanticHumanMatting}
 DEFAULT_MODEL = "shm_mobilenetv2"
