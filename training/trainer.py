@@ -82,6 +82,8 @@ class Trainer:
 
     def run(self, *, stop_after_steps: int | None = None) -> None:
         """Train to the end of the last phase, or for some steps of this call."""
+        if self.progress.phase == len(self.config.phases):
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
         left = math.inf if stop_after_steps is None else stop_after_steps
         while self.progress.phase < len(self.config.phases) and left > 0:
@@ -129,7 +131,8 @@ class Trainer:
             if self.progress.step > phase.steps:
                 raise ValueError(f"step {self.progress.step} of {phase.steps}")
             self.optimiser = self._optimiser(phase)
-            self.optimiser.load_state_dict(state["optimiser"])
+            if self.progress.step > 0:  # a phase begins with a fresh one, also one added later
+                self.optimiser.load_state_dict(state["optimiser"])
         except _NOT_A_STATE as error:
             raise CheckpointError(
                 f"{self._state_path} does not belong to this run; train into another folder",

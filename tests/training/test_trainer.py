@@ -120,6 +120,13 @@ def test_a_complete_run_is_left_as_it_is(config_of, tmp_path: Path) -> None:
     assert_same_state(train(config_of(), tmp_path), first)
 
 
+def test_a_phase_that_is_added_to_a_complete_run_begins_as_it_would_have(
+    config_of, tmp_path: Path, uninterrupted: Path
+) -> None:
+    train(config_of(phases=PHASES[:1]), tmp_path)
+    assert_same_state(train(config_of(), tmp_path), state_of(uninterrupted))
+
+
 def test_another_seed_is_another_run(config_of, tmp_path: Path, uninterrupted: Path) -> None:
     other = train(config_of(seed=8), tmp_path, steps=1)["model"]
     name = "m_net.draw.1.weight"
