@@ -54,7 +54,8 @@ def command(
 ) -> None:
     """Matte CLIP into a temporary file, then copy it with the codec alone, in one run.
 
-    The second number is the ceiling: what decoding and encoding allow if matting took no time.
+    The second number is the ceiling: what decoding (to RGB) and encoding (with an opaque alpha)
+    allow if matting took no time.
     """
     from shm_engine import Matter
 

@@ -13,12 +13,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from cli.logs import logging_to_stderr
+from cli.logs import JsonFormatter, logging_to_stderr, set_format
+from cli.options import wants_json
 from shm_engine import MattingError, __version__
 from shm_engine.errors import OptionsError
 
@@ -76,15 +78,26 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (the process's own, unless given) and exit."""
-    # A polite kill cleans up as Ctrl-C does: hosts end a job this way.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    _clean_up_when_ended()
     with logging_to_stderr():
+        if wants_json(given):
+            set_format(JsonFormatter())
         try:
-            _run(sys.argv[1:] if arguments is None else list(arguments))
+            _run(given)
         except (Exception, KeyboardInterrupt) as error:
-            _tell(error)
+            with suppress(OSError):  # the terminal has been closed
+                _tell(error, given)
             raise SystemExit(_exit_code(error)) from error
     raise SystemExit(DONE)
+
+
+def _clean_up_when_ended() -> None:
+    """A polite kill (of a host) or a closed terminal acts as Ctrl-C does; not if nohup forbids."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _run(arguments: list[str]) -> None:
@@ -105,23 +118,32 @@ def _exit_code(error: BaseException) -> int:
     return error.exit_code if isinstance(error, click.ClickException) else FAILED
 
 
-def _tell(error: BaseException) -> None:
-    """One sentence on stderr; the traceback too if --verbose was given."""
+def _tell(error: BaseException, arguments: list[str]) -> None:
+    """One sentence on stderr; with --verbose a traceback too, of the cause if it was expected."""
     if isinstance(error, BrokenPipeError):
         # The reader has gone. What is still buffered must not fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     expected = isinstance(error, MattingError | click.ClickException | KeyboardInterrupt)
-    trace = error if _log.isEnabledFor(logging.DEBUG) and not expected else None
-    _log.error(_sentence(error), exc_info=trace)
+    trace = error.__cause__ if expected else error
+    where: dict[str, str | int | None] = {}
+    if isinstance(error, MattingError):
+        path = None if error.path is None else str(error.path)
+        where = {"path": path, "frame": error.frame_index}
+    _log.error(
+        _sentence(error, arguments),
+        exc_info=trace if _log.isEnabledFor(logging.DEBUG) else None,
+        extra=where,
+    )
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: BaseException, arguments: list[str]) -> str:
     match error:
         case KeyboardInterrupt() | click.Abort():
             return "interrupted"
         case click.UsageError():
-            return f"{error.format_message()} (shm-matte --help shows how it is used)"
+            hint = _hint_at_file(arguments) + "shm-matte --help shows how it is used"
+            return f"{error.format_message()} ({hint})"
         case click.ClickException():
             return error.format_message()
         case MattingError():
@@ -134,6 +156,12 @@ def _sentence(error: BaseException) -> str:
             return f"{str(error.strerror).lower()}{_where(error)}"
     kind, text = type(error).__name__, str(error).partition("\n")[0].strip()
     return f"unexpected {kind} ({text}); please report it with what --verbose shows"
+
+
+def _hint_at_file(arguments: list[str]) -> str:
+    """For a file whose name was taken for an option: -dash.mp4."""
+    names = (name for name in arguments if name.startswith("-") and os.access(name, os.F_OK))
+    return next((f"write ./{name} for a file; " for name in names), "")
 
 
 def _where(error: OSError) -> str:

@@ -118,7 +118,8 @@ def command(  # noqa: PLR0913 - a parameter an option
     run(
         Job(
             source=source,
-            target=target,
+            # A link stays a link: what it points to is written.
+            target=Path(os.path.realpath(target)) if target.is_symlink() else target,
             pass_name=pass_name,
             background=None if background is None else Background.parse(background),
             model=model,
@@ -136,34 +137,44 @@ def run(job: Job) -> None:
     started = time.monotonic()
     frames = _matte_picture(job) if is_picture(job.source) else _matte_movie(job)
     seconds = time.monotonic() - started
-    _log.info("wrote %s: %d frames in %.1f s", job.target, frames, seconds)
+    counted = "1 frame" if frames == 1 else f"{frames} frames"
+    _log.info("wrote %s: %s in %.1f s", job.target, counted, seconds)
 
 
 def check_paths(job: Job) -> None:
     """Raise MattingError for what can be known to go wrong from the file system alone."""
     source, target = job.source, job.target
-    if not source.exists():
+    if str(source) != "-" and not source.exists():
         raise MattingError(f"{source} does not exist; check its name and folder", path=source)
     if source.is_dir():
         raise MattingError(f"{source} is a folder; give one movie or picture", path=source)
-    if target.resolve() == source.resolve() or (target.exists() and target.samefile(source)):
-        raise MattingError(f"INPUT and OUTPUT are the same file, {source}; give another OUTPUT")
+    if not source.is_file():
+        raise MattingError(f"{source} is a pipe or a device; save it as a file first", path=source)
+    behind = None if job.background is None else job.background.picture
+    for read in (source, job.model, behind):
+        if read is not None and read.exists() and target.exists() and target.samefile(read):
+            raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
+    _check_target(target, job.overwrites)
+
+
+def _check_target(target: Path, overwrites: bool) -> None:
     folder = target.parent
     if target.is_dir():
         raise MattingError(f"{target} is a folder; give a file name in it", path=target)
     if not folder.is_dir():
-        raise MattingError(f"the folder {folder} does not exist; create it first", path=target)
+        problem = "is no folder" if folder.exists() else "does not exist; create it first"
+        raise MattingError(f"{target} cannot be written: {folder} {problem}", path=target)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise MattingError(f"the folder {folder} cannot be written to; use another", path=target)
-    if target.exists() and not job.overwrites:
+    if target.exists() and not overwrites:
         raise MattingError(f"{target} exists already; --overwrite replaces it", path=target)
 
 
 def is_picture(path: Path) -> bool:
     """Whether the name is that of a still picture; everything else is taken for a movie."""
-    from shm_engine.images import READABLE_SUFFIXES
+    from shm_engine.images import PICTURE_SUFFIXES
 
-    return path.suffix.lower() in READABLE_SUFFIXES
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _matte_picture(job: Job) -> int:
@@ -171,7 +182,7 @@ def _matte_picture(job: Job) -> int:
     if suffix not in _STILL_SUFFIXES + _OPAQUE_STILL_SUFFIXES:
         raise MattingError(f"{job.source} is a still picture; give an OUTPUT that ends in .png")
     if job.needs_alpha and suffix in _OPAQUE_STILL_SUFFIXES:
-        raise MattingError(f"{suffix} cannot hold an alpha channel; use .png")
+        raise MattingError(f"{job.target}: {suffix} cannot hold an alpha channel; use .png")
     import torch
 
     from shm_engine import Matter, read_image, write_image

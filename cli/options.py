@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -77,14 +78,13 @@ def verbosity_options(command: Command) -> Command:
 
 
 def progress_option(command: Command) -> Command:
-    """--progress, for a parameter `progress`; json turns log lines into JSON as well."""
+    """--progress, for a parameter `progress`; `main` turns log lines into JSON for json."""
     return click.option(
         "--progress",
         type=click.Choice([mode.value for mode in ProgressMode]),
         default=ProgressMode.AUTO.value,
         show_default=True,
-        is_eager=True,
-        callback=_json_logs,
+        callback=_as_mode,
         help="How to show progress; json writes one object a line on stderr, for programs.",
     )(command)
 
@@ -97,8 +97,11 @@ def _act(action: Callable[[], None]) -> Callable[[click.Context, click.Parameter
     return act_if_set
 
 
-def _json_logs(_: click.Context, __: click.Parameter, value: str) -> ProgressMode:
-    mode = ProgressMode(value)
-    if mode is ProgressMode.JSON:
-        logs.set_format(logs.JsonFormatter())
-    return mode
+def _as_mode(_: click.Context, __: click.Parameter, value: str) -> ProgressMode:
+    return ProgressMode(value)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether --progress json is among the arguments, which need not be right otherwise."""
+    name, value = "--progress", ProgressMode.JSON.value
+    return f"{name}={value}" in arguments or (name, value) in pairwise(arguments)

@@ -72,7 +72,7 @@ def profile_for(path: Path, needs_alpha: bool) -> OutputProfile:
     able = {profile.suffixes[0] for profile in PROFILES if profile.has_alpha or not needs_alpha}
     advice = "use " + " or ".join(sorted(able))
     if needs_alpha and (fitting or suffix in _WITHOUT_ALPHA):
-        raise VideoError(f"{suffix} cannot hold an alpha channel; {advice}", path=path)
+        raise VideoError(f"{path}: {suffix} cannot hold an alpha channel; {advice}", path=path)
     if not suffix:
-        raise VideoError(f"{path.name} has no suffix to name its format; {advice}", path=path)
-    raise VideoError(f"{suffix} is no movie format that can be written; {advice}", path=path)
+        raise VideoError(f"{path} has no suffix to name its format; {advice}", path=path)
+    raise VideoError(f"{path}: {suffix} is no format that can be written; {advice}", path=path)

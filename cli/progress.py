@@ -6,6 +6,7 @@ Knows nothing of frames: anything can be counted.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,12 +17,14 @@ from typing import Any, Protocol, Self, TypeVar
 
 Item = TypeVar("Item")
 
+_log = logging.getLogger(__name__)
+
 # Often enough for a smooth bar in a host, seldom enough to cost nothing.
 _SECONDS_BETWEEN_EVENTS = 0.2
 
 
 class ProgressMode(StrEnum):
-    """auto is a bar on a terminal and nothing elsewhere."""
+    """auto is a bar on a terminal, and nothing elsewhere or with --quiet."""
 
     AUTO = "auto"
     BAR = "bar"
@@ -34,7 +37,8 @@ class Event(StrEnum):
 
     start, progress, done: with frame, total, fps, seconds_left; a number that is unknown is null.
         done comes after the output is in place.
-    log: with level and message. error: with message; the last line of a run that failed.
+    log: with level and message.
+    error: with message, path and frame, null where unknown; the last line of a run that failed.
     """
 
     START = "start"
@@ -182,7 +186,9 @@ class JsonLines:
 def display_for(mode: ProgressMode) -> Display:
     """The display of a mode."""
     if mode is ProgressMode.AUTO:
-        mode = ProgressMode.BAR if sys.stderr.isatty() else ProgressMode.NONE
+        # A bar is as dispensable as a fact in the log: --quiet turns off both.
+        shows = _log.isEnabledFor(logging.INFO) and sys.stderr.isatty()
+        mode = ProgressMode.BAR if shows else ProgressMode.NONE
     displays: dict[ProgressMode, Callable[[], Display]] = {
         ProgressMode.BAR: Bar,
         ProgressMode.JSON: JsonLines,

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +18,7 @@ from safetensors.torch import save
 from torch import nn
 
 from shm_engine.errors import CheckpointError
+from shm_engine.files import replacing
 from shm_engine.model import MODELS
 from shm_engine.preprocess import Preprocessing
 
@@ -59,15 +58,12 @@ def save_checkpoint(
         "preprocessing": json.dumps(preprocessing.as_dict()),
     }
     header["digest"] = digest = _digest(header, tensors)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Not save_file: its errors are no OSError, and only the owner could read its files.
-        temporary.write_bytes(save(tensors, metadata=header))
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            # Not save_file: its errors are no OSError, and only the owner could read its files.
+            temporary.write_bytes(save(tensors, metadata=header))
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}", path=path) from error
     return digest
 

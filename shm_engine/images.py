@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -11,11 +9,14 @@ import numpy as np
 import torch
 
 from shm_engine.errors import ImageFileError
+from shm_engine.files import replacing
 from shm_engine.types import Frame
 
 READABLE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm"}
 )
+# Still pictures too, but not decoded everywhere; where they are not, `read_image` says so.
+PICTURE_SUFFIXES = READABLE_SUFFIXES | {".heic", ".heif", ".avif"}
 
 _SUFFIXES_WITHOUT_ALPHA = frozenset({".jpg", ".jpeg", ".bmp", ".ppm"})
 _SUFFIXES_OF_16_BIT = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm"})
@@ -46,6 +47,11 @@ def read_image(path: Path | str) -> Frame:
         raise ImageFileError(
             f"{path} holds {pixels.dtype} values; convert it to an 8 or 16 bit picture", path=path
         )
+    if _is_animation(data[:4096].tobytes()):
+        raise ImageFileError(
+            f"{path} is an animation, of which only one frame would be read; make it a movie first",
+            path=path,
+        )
     rgb = np.ascontiguousarray(pixels[..., ::-1])
     return Frame(image=torch.from_numpy(rgb).permute(2, 0, 1))
 
@@ -62,28 +68,33 @@ def write_image(path: Path | str, image: torch.Tensor) -> None:
     if order is None or image.dtype not in (torch.uint8, torch.uint16):
         raise ValueError(f"an image of shape {tuple(image.shape)}, {image.dtype} is no picture")
     if image.shape[0] == 4 and suffix in _SUFFIXES_WITHOUT_ALPHA:
-        raise ImageFileError(f"{suffix} cannot hold an alpha channel; use .png", path=path)
+        raise ImageFileError(f"{path}: {suffix} cannot hold an alpha channel; use .png", path=path)
     # OpenCV would clip 16 bits to 8: a white picture.
     if image.dtype == torch.uint16 and suffix not in _SUFFIXES_OF_16_BIT:
         raise ImageFileError(f"{path}: {suffix} cannot hold 16 bits; use .png", path=path)
     pixels = image.permute(1, 2, 0).cpu().numpy()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         done, encoded = cv2.imencode(path.suffix, np.ascontiguousarray(pixels[..., order]))
         if not done:
             raise cv2.error("the encoder failed")
-        encoded.tofile(temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(encoded.tobytes())  # tofile would hide why the disk refuses
     except cv2.error as error:
         raise ImageFileError(
             f"{path}: {path.suffix} cannot hold this; use .png", path=path
         ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ImageFileError(f"{path} cannot be written: {reason}", path=path) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        raise ImageFileError(
+            f"{path} cannot be written: {reason}; free some space or write elsewhere", path=path
+        ) from error
+
+
+def _is_animation(start: bytes) -> bool:
+    """Whether a PNG (chunk acTL before the picture) or WebP (flag in VP8X) has several frames."""
+    if start.startswith(b"\x89PNG"):
+        return b"acTL" in start.partition(b"IDAT")[0]
+    return start[8:16] == b"WEBPVP8X" and bool(start[20] & 2)
 
 
 def _is_cut_jpeg(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:

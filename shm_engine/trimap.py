@@ -17,9 +17,6 @@ class Trimap(IntEnum):
     FOREGROUND = 2
 
 
-# Values of a trimap stored as a grey picture, by class.
-GREY_LEVELS = np.array([0, 128, 255], dtype=np.uint8)
-
 # An alpha nearer to 0 or 1 than this counts as certain: below the noise of 8-bit mattes.
 CERTAIN = 0.05
 

@@ -17,9 +17,10 @@ from training.metrics import iou, mad
 
 _LARGEST_WEIGHTS_BYTES = 8 * 2**20
 
-# At most a hundredth worse than what the shipped weights were measured to reach on this clip.
-_MAD_CEILING = 0.02 * 1.01
-_IOU_FLOOR = 0.95 * 0.99
+# What the shipped weights were measured to reach on this clip, as delivered by the codec, and a
+# fiftieth more: CPUs without bfloat16 compute in float32.
+_MAD_CEILING = 0.00489 * 1.02
+_IOU_FLOOR = 0.9877 * 0.99
 
 
 @pytest.fixture(scope="module")

@@ -76,13 +76,7 @@ def crop_person(picture: Picture, window: Window, size: int) -> Picture:
     picture mirrored at its edge, person and all, so that picture and alpha agree."""
     scale = size / window.side
     if window.floating:
-        # Reading between rows reaches past the last one, where a person who is cut off goes on.
-        picture = Picture(
-            *(
-                np.asarray(cv2.copyMakeBorder(p, 0, 2, 0, 0, cv2.BORDER_REPLICATE), np.uint8)
-                for p in picture
-            )
-        )
+        picture = _continued_below(picture)
     colours, alpha = picture
     shrink = min(1.0, scale)
     if shrink < 0.75:  # warpAffine does not filter: it would alias
@@ -114,6 +108,16 @@ def crop_person(picture: Picture, window: Window, size: int) -> Picture:
             for pixels in (colours, alpha)
         )
     )
+
+
+def _continued_below(picture: Picture) -> Picture:
+    """Two more rows like the last: reading between rows reaches past it, where a person who is cut
+    off goes on."""
+    colours, alpha = (
+        np.asarray(cv2.copyMakeBorder(pixels, 0, 2, 0, 0, cv2.BORDER_REPLICATE), np.uint8)
+        for pixels in picture
+    )
+    return Picture(colours, alpha)
 
 
 def crop_background(

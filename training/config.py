@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shm_engine.errors import OptionsError
+from shm_engine.model import DEFAULT_MODEL
 
 Options = TypeVar("Options")
 
@@ -77,7 +78,7 @@ class TrainingConfig:
     phases: tuple[Phase, ...]
     background: str
     backbone: str = ""
-    architecture: str = "shm_mobilenetv2"
+    architecture: str = DEFAULT_MODEL
     seed: int = 0
     ema_decay: float = 0.998
     save_every: int = 200

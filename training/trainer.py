@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 
 from shm_engine.checkpoint import save_checkpoint
 from shm_engine.errors import CheckpointError, MattingError, OptionsError
+from shm_engine.files import replacing
 from shm_engine.matter import choose_device
 from shm_engine.model import MODELS
 from shm_engine.preprocess import Preprocessing
@@ -99,9 +100,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        temporary = self._state_path.with_suffix(".partial")
-        torch.save(state, temporary)
-        temporary.replace(self._state_path)
+        with replacing(self._state_path) as temporary:
+            torch.save(state, temporary)
         save_checkpoint(
             self.folder / "weights.safetensors",
             self.average.module,

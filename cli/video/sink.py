@@ -150,7 +150,7 @@ class VideoSink:
             if source is None or not source.exists() or not self.path.exists():
                 continue
             if self.path.samefile(source):
-                raise OptionsError(
+                raise VideoError(
                     f"{self.path} is the movie that is read; give another name", path=self.path
                 )
 

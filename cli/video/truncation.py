@@ -2,7 +2,8 @@
 
 A demuxer reports the end of a cut file as an ordinary end. The outermost structure of ISO media
 (ISO/IEC 14496-12: boxes), Matroska (RFC 9559: EBML elements) and AVI (RIFF chunks) states its
-length, so that a cut is seen exactly and before any work is done. Other formats state none.
+length, so that a cut is seen exactly and before any work is done. MPEG transport streams consist of
+packets of one size, and a GIF ends with a trailer byte. Other formats say nothing of their end.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from typing import BinaryIO
 
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _EBML_HEADER = b"\x1a\x45\xdf\xa3"
+_GIF_TRAILER = b"\x3b"
+# Sizes of transport packets and where each has its sync byte; m2ts puts a time before it.
+_TRANSPORT_PACKETS = ((188, 0), (192, 4))
+_SYNC = 0x47
 _SEGMENT = b"\x18\x53\x80\x67"
 
 
@@ -23,7 +28,7 @@ def missing_bytes(path: Path) -> int:
     """
     actual = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(12)
+        start = file.read(400)
         file.seek(0)
         if start[4:8] in _FIRST_BOXES:
             promised = _end_of_boxes(file, actual)
@@ -31,9 +36,24 @@ def missing_bytes(path: Path) -> int:
             promised = _end_of_segment(file)
         elif start[:4] == b"RIFF" and start[8:12] == b"AVI ":
             promised = _end_of_riff(file, actual)
+        elif start[:4] == b"GIF8":
+            promised = actual + (not _ends_with_trailer(file, actual))
         else:
-            return 0
+            promised = _end_of_packets(start, actual)
     return max(0, promised - actual)
+
+
+def _ends_with_trailer(file: BinaryIO, actual: int) -> bool:
+    file.seek(max(0, actual - 1024))
+    return file.read().rstrip(b"\0").endswith(_GIF_TRAILER)
+
+
+def _end_of_packets(start: bytes, actual: int) -> int:
+    """Where the last transport packet ends; 0 if the file does not consist of such packets."""
+    for size, sync in _TRANSPORT_PACKETS:
+        if len(start) > size + sync and start[sync] == start[size + sync] == _SYNC:
+            return -(-actual // size) * size
+    return 0
 
 
 def _end_of_boxes(file: BinaryIO, actual: int) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import click
@@ -145,19 +148,143 @@ def test_verbose_shows_where_an_unexpected_error_came_from(
     assert "Traceback" not in _run(capsys, "-v", "clip.mp4", "-o", "out.mov")[2]
 
 
-def test_an_error_in_json_mode_is_one_event(
+def test_verbose_shows_the_cause_of_an_expected_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _fails_with(monkeypatch, MattingError("the clip is bad"))
+    error = MattingError("the clip is bad")
+    error.__cause__ = ZeroDivisionError("the cause")
+    _fails_with(monkeypatch, error)
+    arguments = ("clip.mp4", "-o", "out.mov")
+    shown = _run(capsys, *arguments, "-v")[2].splitlines()
+    assert (shown[0], shown[-1]) == (
+        "shm-matte: the clip is bad",
+        "ZeroDivisionError: the cause",
+    )
+    assert _run(capsys, *arguments)[2] == "shm-matte: the clip is bad\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "path", "frame"),
+    [
+        (MattingError("it is bad", path="clip.mp4", frame_index=7), "clip.mp4", 7),
+        (MattingError("it is bad"), None, None),
+        (MemoryError(), None, None),
+    ],
+)
+def test_an_error_in_json_mode_is_one_event(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    path: str | None,
+    frame: int | None,
+) -> None:
+    _fails_with(monkeypatch, error)
     code, _, errors = _run(capsys, "clip.mp4", "-o", "out.mov", "--progress", "json")
     assert code == 1
-    assert json.loads(errors) == {"event": "error", "message": "the clip is bad"}
+    event = json.loads(errors)
+    assert event.pop("message")
+    assert event == {"event": "error", "path": path, "frame": frame}
 
 
-def test_a_missing_option_in_json_mode_is_an_event_too(capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, errors = _run(capsys, "clip.mp4", "--progress", "json")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clip.mp4", "--progress", "json"],
+        ["clip.mp4", "--progress=json"],
+        ["clip.mp4", "-o", "out.mov", "--progress", "json", "--bogus"],
+        ["--bogus", "clip.mp4", "--progress=json"],
+        ["bench", "clip.mp4", "--progress", "json"],
+    ],
+)
+def test_wrong_usage_in_json_mode_is_an_event_too(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    code, _, errors = _run(capsys, *arguments)
     assert code == 2
     assert json.loads(errors)["event"] == "error"
+
+
+@pytest.mark.parametrize("name", ["-dash.mp4", "-output.mp4"])
+def test_a_file_taken_for_an_option_gets_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hint = f"write ./{name} for a file"
+    assert hint not in _run(capsys, name, "-o", "x.mov")[2]
+    Path(name).touch()
+    code, _, errors = _run(capsys, name, "-o", "x.mov")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert hint in errors
+
+
+def _start_job_with_temporary(file: Path, before: str = "") -> subprocess.Popen[str]:
+    """The program, working for a minute on a temporary file, after the statements `before`."""
+    script = (
+        "import pathlib, signal, time\n"
+        "from cli import main, matte\n"
+        "def run(_):\n"
+        f"    file = pathlib.Path({str(file)!r})\n"
+        "    try:\n"
+        "        file.touch()\n"
+        "        print('working', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        file.unlink()\n"
+        "matte.run = run\n"
+        f"{before}\n"
+        "main.main(['clip.mp4', '-o', 'out.mov'])"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs terminals that hang up")
+def test_a_closed_terminal_leaves_no_temporary_file(tmp_path: Path) -> None:
+    file = tmp_path / "temporary"
+    listen = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # this test may run under nohup
+    with _start_job_with_temporary(file, listen) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        assert file.exists()
+        process.stderr.close()  # nobody can be told
+        process.send_signal(signal.SIGHUP)
+    assert process.returncode == 130
+    assert not file.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs terminals that hang up")
+def test_under_nohup_it_goes_on_when_the_terminal_is_closed(tmp_path: Path) -> None:
+    ignore = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    with _start_job_with_temporary(tmp_path / "temporary", ignore) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.3)
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("module", ["click", "cli.main", "shm_engine"])
+def test_stopped_while_it_is_still_imported_it_says_one_line(repository: Path, module: str) -> None:
+    script = (
+        "import sys\n"
+        "from cli.entry import main\n"
+        f"assert not {{'click', 'cli.main', 'shm_engine'}} & set(sys.modules)\n"
+        "class Interrupt:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt)\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, b"shm-matte: interrupted\n")
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["shm-matte"] == "cli.entry:main"
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +18,8 @@ import av
 import numpy as np
 import pytest
 import torch
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from cli import main as door
 from cli.options import PASS_NAMES
@@ -269,6 +273,91 @@ def test_a_cut_movie_is_refused_and_an_older_output_stays(
     assert _names(tmp_path) == {"whole.mp4", "cut_whole.mp4", "out.mov"}
 
 
+def _gif(path: Path) -> Path:
+    grey = np.random.default_rng(0).integers(0, 256, (_FRAMES, 48, 64), dtype=np.uint8)
+    with av.open(str(path), "w") as movie:
+        stream = movie.add_stream("gif", rate=10)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "gray"
+        for picture in grey:
+            movie.mux(stream.encode(VideoFrame.from_ndarray(picture, format="gray")))
+        movie.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda folder: Clip(codec="mpeg2video").write(folder / "a.ts"), lambda f: _gif(f / "a.gif")],
+    ids=["transport stream", "gif"],
+)
+def test_other_kinds_that_are_cut_are_refused_too(
+    shm_matte: Callable[..., Outcome], tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    clip = make(tmp_path)
+    assert shm_matte(clip, "-o", tmp_path / "whole.mov").code == 0
+    outcome = shm_matte(cut(clip, 0.7), "-o", tmp_path / "cut.mov")
+    assert outcome.code == 1
+    assert "--keep-partial" in outcome.errors
+    assert not (tmp_path / "cut.mov").exists()
+
+
+@pytest.mark.parametrize("name", ["pipe", "-"])
+def test_a_pipe_is_refused_instead_of_waited_for(
+    shm_matte: Callable[..., Outcome],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    outcome = shm_matte(name, "-o", "out.mov")
+    assert outcome.code == 1
+    assert "save it as a file first" in outcome.errors
+
+
+def test_an_animated_picture_is_refused_instead_of_cut_to_one_frame(
+    shm_matte: Callable[..., Outcome], photo: Path
+) -> None:
+    whole = photo.read_bytes()
+    at = whole.index(b"IDAT") - 4
+    chunk = b"acTL" + struct.pack(">II", 2, 0)
+    control = struct.pack(">I", 8) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    photo.write_bytes(whole[:at] + control + whole[at:])
+    outcome = shm_matte(photo, "-o", photo.with_name("out.png"))
+    assert outcome.code == 1
+    assert "animation" in outcome.errors
+
+
+def test_a_photo_of_a_phone_is_told_to_be_a_picture(
+    shm_matte: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.heic"
+    photo.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    outcome = shm_matte(photo, "-o", tmp_path / "out.png")
+    assert outcome.code == 1
+    assert "PNG or JPEG" in outcome.errors
+
+
+def test_an_output_that_is_a_link_stays_one(
+    shm_matte: Callable[..., Outcome], clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link.mov"
+    link.symlink_to(tmp_path / "disk" / "real.mov")
+    assert shm_matte(clip, "-o", link).code == 0
+    assert link.is_symlink()
+    assert len(decode(tmp_path / "disk" / "real.mov")) == _FRAMES
+
+
+def test_a_file_that_is_read_is_never_overwritten(
+    shm_matte: Callable[..., Outcome], clip: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights.mov"
+    weights.write_text("weights")
+    assert shm_matte(clip, "-o", weights, "--model", weights, "-y").code == 1
+    assert weights.read_text() == "weights"
+
+
 def test_what_is_there_of_a_cut_movie_can_be_kept(
     shm_matte: Callable[..., Outcome], tmp_path: Path
 ) -> None:
@@ -443,7 +532,8 @@ def test_stopped_half_way_it_cleans_up_and_exits_with_130(
         process.send_signal(number)
         rest = process.stderr.read()
     assert process.returncode == 130
-    assert json.loads(rest.splitlines()[-1]) == {"event": "error", "message": "interrupted"}
+    last = json.loads(rest.splitlines()[-1])
+    assert (last["event"], last["message"]) == ("error", "interrupted")
     assert "Traceback" not in rest
     assert not _names(tmp_path)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,3 +138,38 @@ def test_the_bar_shows_frames_and_total(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "frames/s" in shown
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs pseudo-terminals")
+@pytest.mark.parametrize(
+    ("options", "shows"),
+    [
+        ([], True),
+        (["-q"], False),
+        (["-q", "--progress", "bar"], True),
+        (["--progress", "none"], False),
+    ],
+)
+def test_on_a_terminal_a_bar_is_shown_unless_quiet(options: list[str], shows: bool) -> None:
+    script = (
+        "from cli import main, matte\n"
+        "from cli.progress import Progress, display_for\n"
+        "def run(job):\n"
+        "    with Progress(display_for(job.progress), 3) as progress:\n"
+        "        list(progress.track('abc'))\n"
+        "matte.run = run\n"
+        f"main.main(['clip.mp4', '-o', 'out.mov', *{options!r}])"
+    )
+    import termios  # Windows has none
+
+    ours, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    try:
+        subprocess.run([sys.executable, "-c", script], stderr=terminal, check=True)
+        os.write(terminal, b"end")
+        shown = os.read(ours, 10_000).decode()
+    finally:
+        os.close(terminal)
+        os.close(ours)
+    assert ("3/3" in shown) == shows
+    assert shows or shown == "end"

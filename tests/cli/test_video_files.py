@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from cli.video import VideoInfo, VideoSource
-from shm_engine.errors import OptionsError, VideoError
+from shm_engine.errors import VideoError
 from shm_engine.types import Frame
 from tests.cli.clips import Clip, decode
 from tests.cli.mattes import convert, sink_for, slope
@@ -69,7 +69,7 @@ def test_the_movie_that_is_read_is_not_overwritten(tmp_path: Path) -> None:
     with VideoSource(path) as source:
         for target in (path, link):
             with (
-                pytest.raises(OptionsError, match="give another name"),
+                pytest.raises(VideoError, match="give another name"),
                 sink_for(target, source.info),
             ):
                 pass
