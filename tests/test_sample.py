@@ -18,8 +18,8 @@ from training.metrics import iou, mad
 _LARGEST_WEIGHTS_BYTES = 8 * 2**20
 
 # What the shipped weights were measured to reach on this clip, as delivered by the codec, and a
-# fiftieth more: CPUs without bfloat16 compute in float32.
-_MAD_CEILING = 0.00489 * 1.02
+# twenty-fifth more: CPUs without bfloat16 compute in float32.
+_MAD_CEILING = 0.00489 * 1.04
 _IOU_FLOOR = 0.9877 * 0.99
 
 
