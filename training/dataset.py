@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from shm_engine.errors import ImageFileError, OptionsError
+from shm_engine.images import READABLE_SUFFIXES
 from shm_engine.trimap import trimap_from_alpha
 from training.augment import (
     Picture,
@@ -27,8 +28,6 @@ from training.augment import (
     tint,
 )
 from training.config import Source, TrainingConfig
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 # How often a composite shows a second person behind the first.
 _COMPANY = 0.15
@@ -56,7 +55,7 @@ class Entry(NamedTuple):
 
 def list_pictures(folder: Path) -> list[Path]:
     """Image files of a folder, sorted; OptionsError if there are none."""
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in READABLE_SUFFIXES)
     if not found:
         raise OptionsError(f"there are no pictures in {folder}; check the path", path=folder)
     return found
