@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,6 +235,23 @@ def pump(
 
     frames = prefetch(iter(source))
     mattes = prefetch(matte(frames))
-    with closing(frames), closing(mattes):
+    with _a_core_for_the_codec(), closing(frames), closing(mattes):
         for done in watch(mattes):
             sink.write(done)
+
+
+@contextmanager
+def _a_core_for_the_codec() -> Iterator[None]:
+    """The network leaves one core to decoding and encoding.
+
+    Its threads wait for one another after every layer, so that one that shares its core with the
+    codec holds up all: two cores do 1080p at 13.2 frames/s with two threads, 15.0 with one.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -22,6 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cli import main as door
+from cli import matte as matte_command
 from cli.options import PASS_NAMES
 from shm_engine import Matter, MatterOptions, read_image, write_image
 from shm_engine.passes import PASSES
@@ -557,3 +558,15 @@ def test_weights_that_are_none_are_refused_in_a_sentence(
     assert ended.value.code == 1
     assert "weights" in capsys.readouterr().err
     assert _names(tmp_path) == {"clip.mp4"}
+
+
+def test_the_network_leaves_a_core_to_the_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        with matte_command._a_core_for_the_codec():
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
