@@ -111,7 +111,6 @@ class _PcmTrack:
             output.format.name,
             context.name,
         )
-        self._source = stream
         self._target = cast(
             "AudioStream",
             output.add_stream(f"pcm_s{bits}le", rate=context.rate, layout=context.layout.name),

@@ -122,7 +122,7 @@ class VideoInfo:
     pixel_aspect: width of a stored pixel over its height.
     frame_rate: the average one; frames of a variable rate keep their own times.
     time_base, start_pts: the unit of every pts, and the first one.
-    frame_count, duration_seconds: what the container claims or suggests; None if it says nothing.
+    frame_count: what the container claims or suggests; None if it says nothing.
     tags_read, tags: the colour tags as found, and with every gap filled.
     metadata, stream_metadata: of the container and of the video stream.
     """
@@ -136,11 +136,9 @@ class VideoInfo:
     time_base: Fraction = Fraction(1, 25)
     start_pts: int = 0
     frame_count: int | None = None
-    duration_seconds: float | None = None
     bit_depth: int = 8
     is_rgb: bool = False
     tags_read: ColourTags = ColourTags()
-    codec: str = ""
     has_audio: bool = False
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stream_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

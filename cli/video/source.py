@@ -250,12 +250,10 @@ def _describe(
         time_base=time_base,
         start_pts=first.pts or 0,
         frame_count=stream.frames or (None if duration is None else round(duration * rate)),
-        duration_seconds=None if duration is None else float(duration),
         bit_depth=max(component.bits for component in first.format.components),
         is_rgb=first.format.is_rgb or first.format.has_palette,
         # The bit stream first; ProRes cannot say everything there, and its container can.
         tags_read=_tags(first).or_else(_tags(stream.codec_context)),
-        codec=stream.codec_context.name,
         has_audio=bool(container.streams.audio),
         metadata=MappingProxyType(dict(container.metadata)),
         stream_metadata=MappingProxyType(dict(stream.metadata)),

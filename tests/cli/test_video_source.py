@@ -73,9 +73,8 @@ def test_the_movie_is_described_before_its_frames_flow(tmp_path: Path) -> None:
     path = clip.write(tmp_path / "clip.mp4")
     with VideoSource(path) as source:
         info = source.info
-    assert (info.path, info.width, info.height, info.codec) == (path, 64, 48, "h264")
+    assert (info.path, info.width, info.height) == (path, 64, 48)
     assert (info.frame_rate, info.frame_count, info.bit_depth) == (Fraction(25), FEW, 8)
-    assert info.duration_seconds == pytest.approx(FEW / 25)
     assert (info.pixel_aspect, info.start_seconds) == (Fraction(4, 3), Fraction(0))
     assert info.has_audio
     assert (info.tags, info.tags_read) == (info.tags_read, info.tags)
