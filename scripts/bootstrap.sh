@@ -2,7 +2,7 @@
 # Sourced by the other scripts, which set $root (bash 3.2 is enough): makes .venv there and keeps it
 # in step with pyproject.toml and constraints.txt. Knows nothing of what is run afterwards.
 #
-#   bootstrap EXTRA     EXTRA is runtime or dev; dev contains runtime.
+#   bootstrap EXTRA     EXTRA is runtime or dev; dev contains runtime, and what training needs.
 #
 # A stamp per extra holds what was installed, word for word, so that the usual case is one `cmp` and
 # no call of pip. pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...) are left to the user.
@@ -43,7 +43,7 @@ install_packages() {
     local python=$1 extras=runtime target=$root interrupted=
     if [ "$2" = dev ]; then
         extras="runtime dev"
-        target="${root}[dev]"
+        target="${root}[dev,train]"
     fi
     # .installing is there from here to the end of pip: one that is found belongs to a run that was
     # stopped half-way, and pip takes half a package for a whole one.
