@@ -11,19 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.picture import Picture, standing
+
 # Parts of a standing figure, from the top: whole, to the knees, the hips, the chest, the head.
 _FIGURE_PARTS = (1.0, 1.0, 0.75, 0.5, 0.35, 0.25)
 # Of a picture that is a close-up already.
 _BUST_PARTS = (1.0, 1.0, 1.0, 0.75, 0.55)
-# A person taller than this many widths is a standing figure.
-_FIGURE_ASPECT = 1.8
-
-
-class Picture(NamedTuple):
-    """Colours [H, W, 3] RGB (premultiplied where alpha is a cut-out's) and alpha [H, W], uint8."""
-
-    colours: NDArray[np.uint8]
-    alpha: NDArray[np.uint8]
+# How far a scene may be squeezed in one direction.
+_SQUEEZE = 1.35
+# A window is larger than the part of the person in it: in a photo, and for a cut-out, which has no
+# surroundings that end.
+_ROOM, _FLOATING_ROOM = (0.95, 2.5), (0.95, 3.5)
 
 
 class Window(NamedTuple):
@@ -55,12 +53,11 @@ def draw_window(alpha: NDArray[np.uint8], rng: np.random.Generator, *, floating:
         y = height / 2 + (height - side) / 2 * rng.uniform(-1, 1)
         return Window(x, y, side, turned, mirrored, stretch, floating)
     top, tall = int(rows[0]), int(rows[-1] - rows[0]) + 1
-    columns = np.flatnonzero(alpha.max(axis=0) > 127)
-    standing = tall > _FIGURE_ASPECT * len(columns)
-    part = tall * rng.choice(_FIGURE_PARTS if standing else _BUST_PARTS)
+    part = tall * rng.choice(_FIGURE_PARTS if standing(alpha) else _BUST_PARTS)
     columns = np.flatnonzero(alpha[top : top + int(part) + 1].max(axis=0) > 127)
     left, right = int(columns[0]), int(columns[-1])
-    side = max(part, right - left) * float(np.exp(rng.uniform(np.log(0.95), np.log(2.5))))
+    room = np.log(_FLOATING_ROOM if floating else _ROOM)
+    side = max(part, right - left) * float(np.exp(rng.uniform(*room)))
     x = (left + right) / 2 + side * rng.uniform(-0.3, 0.3)
     y = top + part / 2 + side * rng.uniform(-0.25, 0.25)
     if not floating:  # stay inside, top and bottom: nobody stands on their own reflection's head
@@ -123,17 +120,64 @@ def _continued_below(picture: Picture) -> Picture:
 def crop_background(
     colours: NDArray[np.uint8], size: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """A random square of a scene at size x size, mirrored or out of focus at times."""
+    """Much of a scene at size x size, near to its own proportions; mirrored or out of focus at
+    times. Scenes that are cut small are blown up, and what fills the picture looks like nothing."""
     height, width = colours.shape[:2]
-    side = max(1, int(min(height, width) * rng.uniform(0.5, 1.0)))
-    y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    flags = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    scene = cv2.resize(colours[y : y + side, x : x + side], (size, size), interpolation=flags)
+    tall, wide = (int(extent * rng.uniform(0.55, 1.0)) for extent in (height, width))
+    tall, wide = (max(1, min(a, int(b * _SQUEEZE))) for a, b in ((tall, wide), (wide, tall)))
+    y, x = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
+    flags = cv2.INTER_AREA if min(tall, wide) > size else cv2.INTER_LINEAR
+    scene = cv2.resize(colours[y : y + tall, x : x + wide], (size, size), interpolation=flags)
     if rng.random() < 0.5:
         scene = scene[:, ::-1]
-    if rng.random() < 0.35:
+    if rng.random() < 0.3:
         scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.8, 5)))
     return np.ascontiguousarray(scene, dtype=np.uint8)
+
+
+def litter(
+    scene: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """The scene with a smooth shape cut out of another one, of the same size: an edge like a
+    composite's, with nobody inside."""
+    size = scene.shape[0]
+    turns = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    waves = sum(
+        rng.uniform(-0.5, 0.5) / order * np.cos(order * turns + rng.uniform(0, 2 * np.pi))
+        for order in range(1, 6)
+    )
+    radius = size * rng.uniform(0.08, 0.35) * np.maximum(1 + waves, 0.2)
+    stretch = np.exp(rng.uniform(-0.5, 0.5))
+    outline = np.stack(
+        [
+            size * rng.uniform(0.1, 0.9) + radius * np.cos(turns) * stretch,
+            size * rng.uniform(0.2, 1.0) + radius * np.sin(turns) / stretch,
+        ],
+        axis=1,
+    )
+    shape = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(shape, [np.rint(outline * 16).astype(np.int32)], (255.0,), cv2.LINE_AA, 4)
+    shape = np.asarray(cv2.GaussianBlur(shape, (0, 0), float(rng.uniform(0.4, 1.5))), np.uint8)
+    cut = (other.astype(np.uint16) * shape[..., None] + 127) // 255
+    return put_over(
+        Picture(cut.astype(np.uint8), shape), Picture(scene, np.zeros_like(shape))
+    ).colours
+
+
+def smear(picture: Picture, rng: np.random.Generator) -> Picture:
+    """The picture moved in a straight line while the shutter is open, colours and alpha alike."""
+    length = max(3, int(picture.alpha.shape[0] * rng.uniform(0.01, 0.05)) | 1)
+    angle = rng.uniform(0, np.pi)
+    line = np.zeros((length, length), np.uint8)
+    reach = length / 2 * np.array([np.cos(angle), np.sin(angle)])
+    ends = [np.rint((length / 2 - 0.5 + sign * reach) * 16).astype(int) for sign in (-1, 1)]
+    cv2.line(line, ends[0].tolist(), ends[1].tolist(), (255.0,), 1, cv2.LINE_AA, 4)
+    kernel = line / line.sum(dtype=np.float32)
+    colours, alpha = (
+        np.asarray(cv2.filter2D(pixels, -1, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
+        for pixels in picture
+    )
+    return Picture(colours, alpha)
 
 
 def tint(person: Picture, rng: np.random.Generator) -> Picture:

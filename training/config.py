@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,37 +13,69 @@ from shm_engine.model import DEFAULT_MODEL
 
 Options = TypeVar("Options")
 
-_ACCEPTED: dict[Any, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+_ACCEPTED: dict[Any, tuple[type, ...]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "int": (int,),
+    "float": (int, float),
+    "float | None": (int, float, type(None)),
+}
 
 # What the truth of a source is worth. "mask": outline right to a few pixels, image/ and mask/.
 # "alpha": the same, exact to the pixel. "cutout": RGBA, exact alpha, put on a background.
 # "background": pictures without people. "pasted_mask": people of "mask", put on a background.
-KINDS = ("mask", "alpha", "cutout", "pasted_mask", "background")
+# "pseudo": alpha that a network gave, with a trimap that is unknown where it is not believed.
+KINDS = ("mask", "alpha", "cutout", "pasted_mask", "background", "pseudo")
+# People without surroundings: they are put on backgrounds.
+COMPOSED = ("cutout", "pasted_mask")
+
+
+def outline_weight_of(kind: str) -> float:
+    """What the surroundings of an outline are worth by default: masks are right to a few pixels."""
+    return 0.25 if kind in ("mask", "pasted_mask") else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A folder of pictures and how often it is drawn from (relative to the other sources)."""
+    """A folder of pictures and how often it is drawn from (relative to the other sources).
+
+    pattern: which files of the folder, as in a shell.
+    outline_weight: how much the losses count the outline's surroundings; by default all of it where
+    alpha is exact, and a quarter where it is a mask.
+    """
 
     path: str
     kind: str
     weight: float
+    pattern: str = "*"
+    outline_weight: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise OptionsError(f"kind is {self.kind!r}; use one of {', '.join(KINDS)}")
         if self.weight <= 0:
             raise OptionsError(f"the weight of {self.path} is {self.weight}; it must be above 0")
+        if not 0 <= self.outline_trust <= 1:
+            raise OptionsError(f"outline_weight is {self.outline_weight}; use 0 to 1")
+
+    @property
+    def outline_trust(self) -> float:
+        """`outline_weight`, or what it is for the kind."""
+        given = self.outline_weight
+        return outline_weight_of(self.kind) if given is None else given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
     """One stretch of training.
 
-    train: "t_net" (trimap alone) or "end_to_end" (T-Net, M-Net and fusion together).
+    train: "t_net" (trimap alone), "m_net" (raw alpha from true trimaps) or "end_to_end" (T-Net,
+    M-Net and fusion together).
     crop_pixels: side of the square crops, a multiple of 32.
     learning_rate: of everything but the backbone, which learns at backbone_rate times it.
-    trimap_loss ... unknown_loss: weights of the terms in `losses.py`.
+    frozen_layers: so many layers of the backbone, from the picture on, do not learn; 4 end at a
+    quarter of the size and take a third of a step's time.
+    trimap_loss ... laplacian_loss: weights of the terms in `losses.py`.
     """
 
     train: str
@@ -51,15 +84,17 @@ class Phase:
     crop_pixels: int
     learning_rate: float
     backbone_rate: float = 0.2
+    frozen_layers: int = 0
     warmup_steps: int = 100
     trimap_loss: float = 1.0
     alpha_loss: float = 2.0
     composition_loss: float = 0.5
     unknown_loss: float = 0.5
+    laplacian_loss: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.train not in ("t_net", "end_to_end"):
-            raise OptionsError(f"train is {self.train!r}; use t_net or end_to_end")
+        if self.train not in ("t_net", "m_net", "end_to_end"):
+            raise OptionsError(f"train is {self.train!r}; use t_net, m_net or end_to_end")
         if self.crop_pixels % 32 or self.crop_pixels <= 0:
             raise OptionsError(f"crop_pixels is {self.crop_pixels}; use a multiple of 32")
         if min(self.steps, self.batch) < 1:
@@ -70,44 +105,80 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """A whole run. `data` is the folder that source paths, background and backbone start from; if
-    it is relative, it starts from where the program runs."""
+    """A whole run, over the pictures of its sources, of manifests, or of both.
 
-    data: str
-    sources: tuple[Source, ...]
+    data: the folder that sources, background and backbone start from. It, manifests and start_from
+    start from where the program runs. background: scenes for composites; without it those of
+    the kind "background" among the pictures.
+    drawn_pictures: so many figures and scenes are drawn into `data` first, to try things out.
+    start_from: a weights file whose values the networks begin with.
+    company: how often a composite shows more people than one, hair: how often a cut-out grows
+    strands, litter: how often a scene gets a shape of another one, smear: how often people move.
+    validation: a list of sets as `evaluate` reads it, starts where the program runs. Measured every
+    `validate_every` steps of the run (0: never) and at the end of each phase, on at most
+    `validation_pictures` of each set (0: all).
+    charts: TensorBoard and curves, which need the train extra; `strips_every` so many steps (0:
+    never) a picture of what the network makes of samples.
+    """
+
     phases: tuple[Phase, ...]
-    background: str
+    data: str = "."
+    drawn_pictures: int = 0
+    sources: tuple[Source, ...] = ()
+    manifests: tuple[str, ...] = ()
+    background: str = ""
     backbone: str = ""
+    start_from: str = ""
     architecture: str = DEFAULT_MODEL
     seed: int = 0
     ema_decay: float = 0.998
     save_every: int = 200
     log_every: int = 50
+    validation: str = ""
+    validate_every: int = 0
+    validation_pictures: int = 20
+    charts: bool = True
+    strips_every: int = 500
     trimap_radius_pixels: tuple[int, int] = (2, 14)
+    company: float = 0.3
+    hair: float = 0.4
+    litter: float = 0.25
+    smear: float = 0.1
 
     def __post_init__(self) -> None:
-        if not self.sources or not self.phases:
-            raise OptionsError("a run needs at least one [[sources]] and one [[phases]]")
+        if not self.phases or not (self.sources or self.manifests):
+            raise OptionsError("a run needs [[phases]], and [[sources]] or manifests")
         for name in ("save_every", "log_every"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name} is {getattr(self, name)}; use 1 or more")
+        for name in ("drawn_pictures", "validate_every", "validation_pictures", "strips_every"):
+            if getattr(self, name) < 0:
+                raise OptionsError(f"{name} is {getattr(self, name)}; use 0 or more")
+        if self.validate_every and not self.validation:
+            raise OptionsError(
+                f"validate_every is {self.validate_every}, but validation names no list of sets"
+            )
         if self.seed < 0:
             raise OptionsError(f"seed is {self.seed}; use 0 or more")
         if not 0 <= self.ema_decay < 1:
             raise OptionsError(f"ema_decay is {self.ema_decay}; use 0 up to, not including, 1")
+        for name in ("company", "hair", "litter", "smear"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise OptionsError(f"{name} is {getattr(self, name)}; use 0 to 1")
         radii = self.trimap_radius_pixels
         if len(radii) != 2 or not 0 <= radii[0] <= radii[1]:
             raise OptionsError(f"trimap_radius_pixels is {radii}; use [smallest, largest]")
 
 
-def read_config(path: Path) -> TrainingConfig:
-    """The run that a TOML file describes.
+def read_config(path: Path, changes: Sequence[str] = ()) -> TrainingConfig:
+    """The run that a TOML file describes; `changes` are lines of TOML that replace whole keys.
 
     Raises OptionsError with the file's name for a missing file, wrong syntax, an unknown key or a
     value out of range.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values |= tomllib.loads("\n".join(changes))
         values |= build_rows(Source, "sources", values) | build_rows(Phase, "phases", values)
         return build(TrainingConfig, values)
     except (OSError, ValueError) as error:

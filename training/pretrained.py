@@ -1,4 +1,4 @@
-"""ImageNet features for the backbone, from an .npz of a torchvision-style MobileNetV2."""
+"""What a network knows before a run: features of ImageNet, or the weights of an earlier run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,24 @@ import numpy as np
 import torch
 from torch import nn
 
+from shm_engine.checkpoint import load_checkpoint
 from shm_engine.errors import CheckpointError
 from shm_engine.model.backbone import MobileNetV2
 
 
+def load_weights(model: nn.Module, architecture: str, path: Path) -> None:
+    """Copy the values of a weights file into `model`, which must be of the same architecture."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.architecture != architecture:
+        raise CheckpointError(
+            f"{path} holds {checkpoint.architecture}, the run trains {architecture}", path=path
+        )
+    model.load_state_dict(checkpoint.model.state_dict())
+
+
 def load_backbone(backbone: MobileNetV2, path: Path) -> None:
-    """Copy the features of `path` into `backbone`; the layers we do not use are left aside."""
+    """Copy the features of a torchvision-style .npz into `backbone`; layers that we do not use are
+    left aside."""
     if not path.is_file():
         raise CheckpointError(f"there are no backbone weights at {path}", path=path)
     try:
@@ -27,6 +39,12 @@ def load_backbone(backbone: MobileNetV2, path: Path) -> None:
     if missing:
         raise CheckpointError(f"{path} lacks {missing[0]} and {len(missing) - 1} more", path=path)
     backbone.load_state_dict({name: values[name] for name in ours})
+
+
+def freeze_layers(backbone: MobileNetV2, count: int) -> None:
+    """Let all layers learn but the first `count`; steps get shorter, for no gradient runs there."""
+    for index, layer in enumerate(backbone.features):
+        layer.requires_grad_(index >= count)
 
 
 def freeze_batch_norm(module: nn.Module) -> None:

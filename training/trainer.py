@@ -1,113 +1,134 @@
 """The training loop: phases in order, saved and resumed at any step; knows no metric.
 
 A run folder holds `state.pt` (everything a resumed run needs), `weights.safetensors` (the averaged
-weights, ready for the engine) and `log.jsonl` (one line per report).
+weights, ready for the engine), `best.safetensors` (those with the lowest validation score),
+`log.jsonl` (see `log`), and with charts `tensorboard/` and `curves.png`.
+
+A resumed run is the uninterrupted one, bit for bit on a CPU: samples follow from their index,
+torch's generators are saved, validation leaves both alone.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import pickle
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from shm_engine.checkpoint import save_checkpoint
-from shm_engine.errors import CheckpointError, MattingError, OptionsError
-from shm_engine.files import replacing
-from shm_engine.matter import choose_device
+from shm_engine.errors import MattingError, OptionsError
 from shm_engine.model import MODELS
-from shm_engine.preprocess import Preprocessing
+from shm_engine.model.shm import SemanticHumanMatting
+from shm_engine.preprocess import Preprocessing, normalise
 from training.config import Phase, TrainingConfig
 from training.dataset import MattingDataset, Sample
-from training.phases import OBJECTIVES
-from training.pretrained import freeze_batch_norm, load_backbone
-
-_GRADIENT_NORM = 5.0
-
-# What loading raises for a file that is of another kind, cut, or of another run.
-_NOT_A_STATE = (
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
+from training.distributed import (
+    ALONE,
+    Share,
+    Team,
+    check_shares,
+    gradients,
+    running_statistics,
 )
-
-
-@dataclass
-class Progress:
-    """Where a run stands: the phase, the steps done in it, the samples drawn in all."""
-
-    phase: int = 0
-    step: int = 0
-    samples: int = 0
+from training.log import Row
+from training.optimiser import (
+    make_optimiser,
+    make_scaler,
+    set_learning_rate,
+    training_precision,
+    update,
+)
+from training.phases import OBJECTIVES
+from training.pretrained import freeze_batch_norm, load_backbone, load_weights
+from training.report import Report, open_report
+from training.state import (
+    Progress,
+    belonging_to_the_run,
+    random_state,
+    read_state,
+    restore_random_state,
+    write_state,
+)
+from training.strips import STRIPS, draw_strips
+from training.validation import Best, Validation
 
 
 class Trainer:
     """A run in a folder. `run()` goes on where the folder's state says, or starts."""
 
     def __init__(
-        self, config: TrainingConfig, folder: Path, *, device: str = "cpu", workers: int = 1
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        *,
+        device: str = "cpu",
+        workers: int = 1,
+        team: Team = ALONE,
     ) -> None:
+        check_shares(config.phases, team)
         self.config = config
         self.folder = folder
-        self.device = choose_device(device)
+        self.team = team
+        self.device = team.choose_device(device)
         self.workers = workers
         self.preprocessing = Preprocessing()
         self.progress = Progress()
-        torch.manual_seed(config.seed)
-        if config.architecture not in MODELS:
-            raise OptionsError(f"there is no network called {config.architecture!r}")
-        model = MODELS[config.architecture]()
-        if config.backbone:
-            load_backbone(model.t_net.backbone, Path(config.data) / config.backbone)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.validation = Validation(config) if config.validate_every else None
+        self.best = Best()
+        self.precision = training_precision(self.device)
+        self.scaler = make_scaler(self.device, self.precision)
+        self.model = _first_model(config).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        torch.manual_seed(config.seed + team.rank)
         self.average = AveragedModel(
             self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
         )
-        self.optimiser = self._optimiser(config.phases[0])
-        if self._state_path.exists():
-            self._resume()
+        self.optimiser = make_optimiser(self.model, config.phases[0])
+        # Read by one and sent to the others: their machines may not see the folder.
+        state = team.share(read_state(self._state_path) if team.leads else None)
+        if state is not None:
+            self._resume(state)
 
     def run(self, *, stop_after_steps: int | None = None) -> None:
         """Train to the end of the last phase, or for some steps of this call."""
         if self.progress.phase == len(self.config.phases):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         left = math.inf if stop_after_steps is None else stop_after_steps
-        while self.progress.phase < len(self.config.phases) and left > 0:
-            left -= self._run_phase(self.config.phases[self.progress.phase], left)
-        self.save()
+        with open_report(self.folder, self.config, self.steps_done, self.team) as report:
+            while self.progress.phase < len(self.config.phases) and left > 0:
+                left -= self._run_phase(self.config.phases[self.progress.phase], left, report)
+            report.flush()
+            self.save()
 
     def save(self) -> None:
-        """Write state and weights, each whole or not at all."""
+        """Write state and weights, each whole or not at all; every process of a team must call."""
+        random = self.team.gather(random_state(self.device))
+        if not self.team.leads:
+            return
         state = {
             "identity": self._identity,
             "progress": vars(self.progress),
+            "best": vars(self.best),
+            "random": random,
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
-        with replacing(self._state_path) as temporary:
-            torch.save(state, temporary)
-        save_checkpoint(
-            self.folder / "weights.safetensors",
-            self.average.module,
-            self.config.architecture,
-            self.preprocessing,
-        )
+        write_state(self._state_path, state)
+        self._write_weights("weights.safetensors")
+
+    @property
+    def steps_done(self) -> int:
+        """Steps of all phases so far."""
+        return self._steps_before + self.progress.step
+
+    @property
+    def _steps_before(self) -> int:
+        return sum(phase.steps for phase in self.config.phases[: self.progress.phase])
 
     @property
     def _state_path(self) -> Path:
@@ -116,11 +137,12 @@ class Trainer:
     @property
     def _identity(self) -> list[str]:
         """What may not change between the parts of a run. Phases may: some can be added."""
-        return [self.config.architecture, str(self.config.seed), str(self.config.sources)]
+        config = self.config
+        pictures = f"{config.sources} {config.manifests}"
+        return [config.architecture, str(config.seed), pictures]
 
-    def _resume(self) -> None:
-        try:
-            state = torch.load(self._state_path, map_location=self.device, weights_only=True)
+    def _resume(self, state: Any) -> None:
+        with belonging_to_the_run(self._state_path):
             if state["identity"] != self._identity:
                 raise ValueError("other architecture, seed or sources")
             self.progress = Progress(**state["progress"])
@@ -130,53 +152,99 @@ class Trainer:
             phase = phases[min(self.progress.phase, len(phases) - 1)]
             if self.progress.step > phase.steps:
                 raise ValueError(f"step {self.progress.step} of {phase.steps}")
-            self.optimiser = self._optimiser(phase)
+            self.optimiser = make_optimiser(self.model, phase)
             if self.progress.step > 0:  # a phase begins with a fresh one, also one added later
                 self.optimiser.load_state_dict(state["optimiser"])
-        except _NOT_A_STATE as error:
-            raise CheckpointError(
-                f"{self._state_path} does not belong to this run; train into another folder",
-                path=self._state_path,
-            ) from error
+            if state["scaler"]:  # empty where it was not needed
+                self.scaler.load_state_dict(state["scaler"])
+            best = Best(**state["best"])
+            if self.validation is None or best.pictures == self.validation.pictures:
+                self.best = best
+            if self.team.rank < len(state["random"]):  # not if the team has grown
+                restore_random_state(state["random"][self.team.rank], self.device)
 
-    def _run_phase(self, phase: Phase, most_steps: float) -> int:
+    def _run_phase(self, phase: Phase, most_steps: float, report: Report) -> int:
         """Steps done in this call; moves on to the next phase when this one is complete."""
         steps = int(min(phase.steps - self.progress.step, most_steps))
-        report = _Report(self.folder / "log.jsonl", self.config.log_every)
-        for batch in self._batches(phase, steps):
-            waited = report.start()
-            for group in self.optimiser.param_groups:
-                group["lr"] = group["peak"] * learning_rate_factor(self.progress.step, phase)
-            terms = self._step(batch, phase)
+        for batch in report.total.waiting_for(self._batches(phase, steps)):
+            with report.total.working():
+                rate = set_learning_rate(self.optimiser, self.progress.step, phase)
+                terms = self._step(batch, phase)
             self.progress.step += 1
             self.progress.samples += phase.batch
-            report.add(self.progress, phase, terms, waited)
-            if self.progress.step % self.config.save_every == 0:
-                self.save()
+            report.add(self._place(phase), terms, rate)
+            self._after_step(batch, phase, report)
         if self.progress.step == phase.steps:
             self.progress.phase += 1
             self.progress.step = 0
             if self.progress.phase < len(self.config.phases):
-                self.optimiser = self._optimiser(self.config.phases[self.progress.phase])
+                self.optimiser = make_optimiser(self.model, self.config.phases[self.progress.phase])
         return steps
 
     def _step(self, batch: Sample, phase: Phase) -> dict[str, float]:
+        """Learn from this process's share of a batch; the loss terms of the whole batch."""
         self.model.train()
         freeze_batch_norm(self.model.t_net.backbone)
         batch = Sample(*(tensor.to(self.device, non_blocking=True) for tensor in batch))
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, self.precision):
             loss, terms = OBJECTIVES[phase.train](self.model, batch, phase, self.preprocessing)
-        if not torch.isfinite(loss):
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
+        figures = torch.tensor([loss.item(), *terms.values()], device=self.device)
+        self.team.average_([*gradients(self.model), *running_statistics(self.model), figures])
+        whole_loss, *values = figures.tolist()
+        # After the exchange: so every process of a team sees it and ends.
+        if not math.isfinite(whole_loss):
             raise MattingError(
                 f"the loss is no longer a number at step {self.progress.step} of {phase.train}; "
                 "resume with a lower learning rate"
             )
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
-        self.optimiser.step()
+        update(self.model, self.optimiser, self.scaler)
         self.average.update_parameters(self.model)
-        return terms
+        return dict(zip(terms, values, strict=True))
+
+    def _after_step(self, batch: Sample, phase: Phase, report: Report) -> None:
+        """What is due now: a row of the log, picture strips, a validation, a save."""
+        done, ends = self.steps_done, self.progress.step == phase.steps
+        if ends or self.progress.step % self.config.log_every == 0:
+            report.flush()
+        if report.board and self.config.strips_every and done % self.config.strips_every == 0:
+            report.board.show(self._strips(batch), done)
+        saves = done % self.config.save_every == 0
+        if self.validation and (ends or self.validation.is_due(done)):
+            saves = True
+            if self.team.leads:
+                self._validate(self.validation, phase, report)
+        if saves:
+            self.save()
+
+    def _validate(self, validation: Validation, phase: Phase, report: Report) -> None:
+        weights = self._write_weights("weights.safetensors")
+        verdict = validation.measure(weights, self.device)
+        if verdict.score < self.best.score:
+            self.best = Best(verdict.score, validation.pictures)
+            self._write_weights("best.safetensors")
+        report.validated(self._place(phase), verdict, self.best.score)
+
+    def _write_weights(self, name: str) -> Path:
+        path = self.folder / name
+        save_checkpoint(path, self.average.module, self.config.architecture, self.preprocessing)
+        return path
+
+    @torch.no_grad()
+    def _strips(self, batch: Sample) -> torch.Tensor:
+        image = normalise(batch.image[:STRIPS].to(self.device) / 255, self.preprocessing)
+        network = self.average.module.eval()
+        with torch.autocast(self.device.type, self.precision):
+            return draw_strips(batch, network(image).alpha)
+
+    def _place(self, phase: Phase) -> Row:
+        return {
+            "phase": phase.train,
+            "step": self.progress.step,
+            "of": phase.steps,
+            "steps_done": self.steps_done,
+        }
 
     def _batches(self, phase: Phase, steps: int) -> DataLoader[Sample]:
         if self.workers:
@@ -190,66 +258,28 @@ class Trainer:
         )
         return DataLoader(
             dataset,
-            batch_size=phase.batch,
+            batch_sampler=Share(steps, phase.batch, self.team),
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_one_thread,
+            # Its own: each start of a loader draws a seed, and a resumed run starts more of them.
+            generator=torch.Generator(),
         )
 
-    def _optimiser(self, phase: Phase) -> torch.optim.AdamW:
-        backbone = list(self.model.t_net.backbone.parameters())
-        inside = {id(parameter) for parameter in backbone}
-        rest = [p for p in self.model.parameters() if id(p) not in inside]
-        groups: list[dict[str, Any]] = [
-            {"params": backbone, "peak": phase.learning_rate * phase.backbone_rate},
-            {"params": rest, "peak": phase.learning_rate},
-        ]
-        return torch.optim.AdamW(groups, lr=phase.learning_rate, weight_decay=1e-4)
 
-
-def learning_rate_factor(step: int, phase: Phase) -> float:
-    """A half cosine from 1 down to 0.02, times a linear warm-up."""
-    warm = min(1.0, (step + 1) / max(1, min(phase.warmup_steps, phase.steps)))
-    cosine = 0.5 * (1 + math.cos(math.pi * step / phase.steps))
-    return warm * (0.02 + 0.98 * cosine)
+def _first_model(config: TrainingConfig) -> SemanticHumanMatting:
+    """The network as the run begins: seeded, with what it is given to start from."""
+    if config.architecture not in MODELS:
+        raise OptionsError(f"there is no network called {config.architecture!r}")
+    torch.manual_seed(config.seed)
+    model = MODELS[config.architecture]()
+    if config.backbone:
+        load_backbone(model.t_net.backbone, Path(config.data) / config.backbone)
+    if config.start_from:
+        load_weights(model, config.architecture, Path(config.start_from))
+    return model
 
 
 def _one_thread(_: int) -> None:
     cv2.setNumThreads(1)
-
-
-class _Report:
-    """Mean terms and speed over every `every` steps, to the terminal and a file."""
-
-    def __init__(self, path: Path, every: int) -> None:
-        self._path = path
-        self._every = every
-        self._rows: list[dict[str, float]] = []
-        self._waited = 0.0
-        self._begin = self._idle_since = time.monotonic()
-
-    def start(self) -> float:
-        """Seconds spent waiting for the batch that has just come."""
-        return time.monotonic() - self._idle_since
-
-    def add(self, progress: Progress, phase: Phase, terms: dict[str, float], waited: float) -> None:
-        self._rows.append(terms)
-        self._waited += waited
-        now = time.monotonic()
-        if len(self._rows) >= self._every or progress.step == phase.steps:
-            spent = now - self._begin
-            row: dict[str, Any] = {
-                "phase": phase.train,
-                "step": progress.step,
-                "of": phase.steps,
-                "seconds_per_step": round(spent / len(self._rows), 3),
-                "waiting": round(self._waited / spent, 3),
-            }
-            for name in terms:
-                row[name] = round(sum(r[name] for r in self._rows) / len(self._rows), 5)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-            self._rows, self._waited, self._begin = [], 0.0, now
-        self._idle_since = time.monotonic()

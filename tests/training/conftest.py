@@ -37,6 +37,7 @@ def drawn_config(root: Path, **changes: Any) -> TrainingConfig:
         ),
         "phases": PHASES,
         "seed": 7,
+        "charts": False,
     }
     return TrainingConfig(**(options | changes))
 

@@ -39,6 +39,8 @@ def draw_training_data(root: Path) -> Path:
         store(root / "people" / "image" / f"{index}.png", interleaved(image))
         store(root / "people" / "mask" / f"{index}.png", interleaved((alpha > 0.5).float()))
         store(root / "people" / "alpha" / f"{index}.png", interleaved(alpha))
+        sure = torch.where((alpha == 0) | (alpha == 1), alpha, 0.5)
+        store(root / "people" / "trimap" / f"{index}.png", interleaved(sure))
         cutout = torch.cat([ORANGE.expand(3, height, width), alpha])
         store(root / "cutouts" / "rgba" / f"{index}.png", interleaved(cutout))
         scene = TEAL.expand(3, 80 + 9 * index, 100)

@@ -12,15 +12,17 @@ from tests.assertions import COMPOSITE_8_BIT, EXACT, assert_close
 from tests.synthetic import disc_alpha, figure_alpha, texture
 from tests.training.drawn import interleaved
 from training.augment import (
-    Picture,
     Window,
     crop_background,
     crop_person,
     disturb,
     draw_window,
+    litter,
     put_over,
+    smear,
     tint,
 )
+from training.picture import Picture, standing
 
 SEEDS = range(120)
 
@@ -32,6 +34,10 @@ def alpha_of(height: int, width: int) -> NDArray[np.uint8]:
 def telltale(alpha: NDArray[np.uint8]) -> Picture:
     """A picture whose red is its alpha: wherever one goes, the other must be."""
     return Picture(np.stack([alpha, alpha // 2, 255 - alpha], axis=-1), alpha)
+
+
+def soft_pixels(alpha: NDArray[np.uint8]) -> int:
+    return int(((alpha > 5) & (alpha < 250)).sum())
 
 
 def whole(x: float, y: float, side: float, **changes: Any) -> Window:
@@ -156,6 +162,49 @@ def test_a_background_is_a_part_of_its_scene() -> None:
         steps = np.diff(found[16, :, 0].astype(int))
         assert (steps >= 0).all() or (steps <= 0).all(), "columns stay in order, or mirrored"
     assert crop_background(scene[:1, :1], 8, np.random.default_rng(0)).shape == (8, 8, 3)
+
+
+def test_a_background_is_never_squeezed_by_more_than_a_third() -> None:
+    """A grey level a column, another a row: their steps tell the scale in both directions."""
+    scene = np.zeros((60, 240, 3), np.uint8)
+    scene[..., 0] = np.arange(240, dtype=np.uint8)
+    scene[..., 1] = 4 * np.arange(60, dtype=np.uint8)[:, None]
+    for seed in SEEDS:
+        found = crop_background(scene, 64, np.random.default_rng(seed)).astype(int)
+        wide, tall = np.ptp(found[32, 8:-8, 0]), np.ptp(found[8:-8, 32, 1]) / 4
+        assert wide <= 1.35 * tall + 6
+        assert tall <= 1.35 * wide + 6
+
+
+def test_litter_is_one_shape_of_the_other_scene() -> None:
+    scene, other = (np.full((80, 80, 3), value, np.uint8) for value in (40, 200))
+    shares = []
+    for seed in SEEDS:
+        found = litter(scene, other, np.random.default_rng(seed))
+        assert ((found >= 39) & (found <= 201)).all()
+        inside = found[..., 0] > 120
+        shares.append(float(inside.mean()))
+    assert 0.02 < float(np.median(shares)) < 0.35
+    assert max(shares) < 0.9, "the scene is still there"
+    assert_close(scene, np.full_like(scene, 40), EXACT)
+
+
+def test_motion_moves_colours_and_alpha_alike_and_keeps_how_much_there_is() -> None:
+    alpha = interleaved(disc_alpha(96, 96, centre=(48, 48), radius=20))[..., 0]
+    person = Picture(np.repeat((alpha // 2)[..., None], 3, axis=2), alpha)
+    for seed in SEEDS:
+        found = smear(person, np.random.default_rng(seed))
+        assert np.abs(found.colours[..., 0].astype(int) - found.alpha / 2).max() <= 1.5
+        assert found.alpha.sum(dtype=float) == pytest.approx(alpha.sum(dtype=float), rel=0.01)
+        assert soft_pixels(found.alpha) > soft_pixels(alpha)
+        y, x = (float(values.mean()) for values in np.nonzero(found.alpha > 127))
+        assert (y, x) == pytest.approx((48, 48), abs=0.75), "nothing is shifted"
+
+
+def test_a_figure_stands_when_it_is_much_taller_than_wide() -> None:
+    assert standing(np.pad(np.full((90, 30), 255, np.uint8), 5))
+    assert not standing(np.pad(np.full((50, 30), 255, np.uint8), 5))
+    assert not standing(np.zeros((9, 9), np.uint8))
 
 
 def test_disturbing_keeps_shape_and_source_and_depends_on_the_generator_alone() -> None:

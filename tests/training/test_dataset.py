@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
 
 from shm_engine.compositing import over
-from shm_engine.errors import ImageFileError, MattingError, OptionsError
 from shm_engine.trimap import CERTAIN, Trimap
 from tests.assertions import CODE_8_BIT, COMPOSITE_8_BIT, EXACT, assert_close
 from tests.synthetic import ORANGE, TEAL
-from tests.training.drawn import ORANGE_CODE, draw_training_data, store
+from tests.training.drawn import draw_training_data
 from training import dataset as module
 from training.config import KINDS, Source
-from training.dataset import (
-    Entry,
-    MattingDataset,
-    Sample,
-    list_entries,
-    list_pictures,
-    read_picture,
-    read_pixels,
-)
+from training.dataset import MattingDataset, Sample
+from training.losses import IGNORED
 
-PATHS = {"mask": "people", "alpha": "people", "pasted_mask": "people", "cutout": "cutouts"}
+PATHS = {"background": "scenes", "cutout": "cutouts"}
 
 
 def samples(config, *, crop_pixels: int = 48, first: int = 0, count: int = 100) -> MattingDataset:
@@ -36,7 +26,7 @@ def samples(config, *, crop_pixels: int = 48, first: int = 0, count: int = 100) 
 
 def of_kind(config_of, kind: str, **changes):
     return config_of(
-        sources=(Source(path=PATHS.get(kind, "scenes"), kind=kind, weight=1.0),), **changes
+        sources=(Source(path=PATHS.get(kind, "people"), kind=kind, weight=1.0),), **changes
     )
 
 
@@ -71,7 +61,9 @@ def test_every_kind_gives_samples_whose_trimap_fits_the_alpha(config_of, kind: s
         alpha = sample.alpha[0] / 255
         assert (alpha[sample.trimap == Trimap.FOREGROUND] >= 1 - CERTAIN).all()
         assert (alpha[sample.trimap == Trimap.BACKGROUND] <= CERTAIN).all()
-        assert sample.exact.item() == (kind in ("alpha", "cutout", "background"))
+        rough = kind in ("mask", "pasted_mask")
+        assert sample.outline_weight.item() == (0.25 if rough else 1)
+        assert (sample.trimap == IGNORED).any() == (kind == "pseudo")
         if kind == "background":
             assert not sample.alpha.any()
             assert (sample.trimap == Trimap.BACKGROUND).all()
@@ -83,8 +75,8 @@ def test_every_kind_gives_samples_whose_trimap_fits_the_alpha(config_of, kind: s
 def test_a_composite_is_the_over_of_its_parts(config_of, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "disturb", lambda image, _: image)
     monkeypatch.setattr(module, "tint", lambda person, _: person)
-    data = samples(of_kind(config_of, "cutout"))
-    for index in range(30):  # every seventh shows a second person, of the same colour
+    data = samples(of_kind(config_of, "cutout", hair=0.0, litter=0.0))
+    for index in range(30):  # every third shows a second person, of the same colour
         sample = data[index]
         expected = over(ORANGE, sample.alpha / 255, TEAL)
         assert_close(sample.image / 255, expected, COMPOSITE_8_BIT)
@@ -126,74 +118,21 @@ def test_pictures_are_read_once(tmp_path: Path, config_of) -> None:
     assert_same(data[3], seen[3])
 
 
-def test_a_pasted_mask_loses_its_outline_and_what_lay_around_it(drawn_data: Path) -> None:
-    (entry, *_) = list_entries(drawn_data / "people", "pasted_mask")
-    person = read_picture(entry, "pasted_mask")
-    mask = read_picture(entry, "mask").alpha
-    assert (person.alpha <= cv2.dilate(mask, np.ones((3, 3), np.uint8))).all()
-    assert 0 < person.alpha.astype(int).sum() < mask.astype(int).sum()
-    assert (person.colours <= person.alpha[..., None]).all(), "premultiplied"
+def test_a_pseudo_picture_is_believed_where_its_trimap_is_sure(config_of) -> None:
+    data = samples(of_kind(config_of, "pseudo"))
+    for index in range(10):
+        sample = data[index]
+        known = sample.alpha[0][sample.trimap != IGNORED]
+        assert ((known == 0) | (known == 255)).all(), "the drawn trimaps doubt every soft pixel"
 
 
-def test_a_cutout_is_read_premultiplied_in_the_order_of_rgb(drawn_data: Path) -> None:
-    (entry, *_) = list_entries(drawn_data / "cutouts", "cutout")
-    cutout = read_picture(entry, "cutout")
-    expected = ORANGE_CODE / 255 * (cutout.alpha[..., None] / 255)
-    assert_close(cutout.colours / 255, expected, CODE_8_BIT)
-
-
-def test_a_16_bit_cutout_is_read_as_8_bit(tmp_path: Path) -> None:
-    path = tmp_path / "deep.png"
-    # 100 more than a whole 8-bit value: the lower byte alone would be another colour.
-    blue, green, red = (value * 257 + 100 for value in (10, 20, 30))
-    store(path, np.full((4, 4, 4), (blue, green, red, 65535), np.uint16))
-    cutout = read_picture(Entry(path, None), "cutout")
-    assert cutout.alpha.tolist() == [[255] * 4] * 4
-    assert cutout.colours[0, 0].tolist() == [30, 20, 10]
-
-
-def test_cutouts_may_lie_in_the_folder_itself(drawn_data: Path) -> None:
-    inner = list_entries(drawn_data / "cutouts" / "rgba", "cutout")
-    assert inner == list_entries(drawn_data / "cutouts", "cutout")
-    assert len(inner) == 3
-
-
-def test_a_picture_without_its_mask_is_named(tmp_path: Path) -> None:
-    root = draw_training_data(tmp_path)
-    (root / "people" / "mask" / "1.png").unlink()
-    with pytest.raises(OptionsError, match=r"people: 1\.png .*no mask") as caught:
-        list_entries(root / "people", "mask")
-    assert caught.value.path == root / "people"
-
-
-def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
-    root = draw_training_data(tmp_path)
-    mask = root / "people" / "mask" / "2.png"
-    store(mask, np.zeros((5, 5), np.uint8))
-    with pytest.raises(ImageFileError, match=r"2\.png and 2\.png differ in size") as caught:
-        read_picture(list_entries(root / "people", "mask")[2], "mask")
-    assert caught.value.path == mask
-
-
-def test_a_cutout_without_alpha_is_named(drawn_data: Path) -> None:
-    scene = drawn_data / "scenes" / "0.png"
-    with pytest.raises(ImageFileError, match=r"0\.png has no alpha channel"):
-        read_picture(Entry(scene, None), "cutout")
-
-
-@pytest.mark.parametrize("content", [None, b"", b"hello"])
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes | None) -> None:
-    path = tmp_path / "broken.png"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ImageFileError, match=r"broken\.png cannot be read") as caught:
-        read_pixels(path, cv2.IMREAD_COLOR)
-    assert caught.value.path == path
-
-
-def test_a_folder_without_pictures_is_named(tmp_path: Path, config_of) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(OptionsError, match="there are no pictures in"):
-        list_pictures(tmp_path)
-    with pytest.raises(MattingError, match="nowhere"):
-        samples(config_of(background="nowhere"))
+def test_beyond_its_ceiling_the_cache_keeps_nothing_more(
+    config_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbounded = [samples(config_of())[index] for index in range(12)]
+    monkeypatch.setattr(module, "_CACHE_BYTES", 100_000)
+    data = samples(config_of())
+    for index, expected in enumerate(unbounded):
+        assert_same(data[index], expected)
+    kept = sum(p.colours.nbytes + p.alpha.nbytes for p in data._cache.values())
+    assert 0 < kept <= 100_000
