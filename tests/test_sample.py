@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cli import main as door
 from cli.video import VideoSource
 from shm_engine.checkpoint import load_checkpoint, shipped_weights
-from training.metrics import iou, mad
+from training.evaluation.metrics import iou, mad
 
 _LARGEST_WEIGHTS_BYTES = 8 * 2**20
 

@@ -81,9 +81,9 @@ def train(  # noqa: PLR0913 - a parameter an option
     import torch
 
     from training.config import read_config
-    from training.distributed import joined_team
-    from training.drawn import draw_data
-    from training.trainer import Trainer
+    from training.data.drawn import draw_data
+    from training.loop.distributed import joined_team
+    from training.loop.trainer import Trainer
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -157,7 +157,7 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
     import cv2
     import torch
 
-    from training.scoring import Job, run
+    from training.evaluation.scoring import Job, run
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -189,7 +189,7 @@ def label(folder: Path, out: Path, model: Path | None, device: str, weight: floa
     Name OUT/manifest.csv among the manifests of a run.
     """
     from shm_engine.matter import Matter
-    from training.label import LabelOptions, label_folder
+    from training.data.label import LabelOptions, label_folder
 
     matter = Matter.load(model, MatterOptions(device=device))
     used, found = label_folder(folder, out, matter, LabelOptions(), weight)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from training.config import TrainingConfig
-from training.trainer import Trainer
+from training.loop.trainer import Trainer
 
 
 def train(config: TrainingConfig, folder: Path, *, steps: int | None = None) -> dict[str, Any]:

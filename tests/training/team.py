@@ -14,9 +14,9 @@ import torch
 
 from tests.training.conftest import PHASES, drawn_config
 from training.config import TrainingConfig
-from training.distributed import ALONE, Team, joined_team
-from training.phases import OBJECTIVES, Objective
-from training.trainer import Trainer
+from training.loop.distributed import ALONE, Team, joined_team
+from training.loop.phases import OBJECTIVES, Objective
+from training.loop.trainer import Trainer
 
 
 def comparable(data: Path) -> TrainingConfig:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.assertions import COMPOSITE_8_BIT, EXACT, assert_close
 from tests.synthetic import disc_alpha, figure_alpha, texture
 from tests.training.drawn import interleaved
-from training.augment import (
+from training.data.augment import (
     Window,
     crop_background,
     crop_person,
@@ -22,7 +22,7 @@ from training.augment import (
     smear,
     tint,
 )
-from training.picture import Picture, standing
+from training.data.picture import Picture, standing
 
 SEEDS = range(120)
 

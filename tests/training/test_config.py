@@ -9,7 +9,7 @@ import pytest
 from shm_engine.errors import OptionsError
 from shm_engine.model import MODELS
 from training.config import Phase, Source, read_config
-from training.evaluate import read_evaluation
+from training.evaluation.evaluate import read_evaluation
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 

@@ -12,10 +12,9 @@ from shm_engine.trimap import CERTAIN, Trimap
 from tests.assertions import CODE_8_BIT, COMPOSITE_8_BIT, EXACT, assert_close
 from tests.synthetic import ORANGE, TEAL
 from tests.training.drawn import draw_training_data
-from training import dataset as module
 from training.config import KINDS, Source
-from training.dataset import MattingDataset, Sample
-from training.losses import IGNORED
+from training.data import dataset as module
+from training.data.dataset import IGNORED, MattingDataset, Sample
 
 PATHS = {"background": "scenes", "cutout": "cutouts"}
 

@@ -17,8 +17,8 @@ from tests.assertions import DATA_PARALLEL, assert_close
 from tests.training.conftest import PHASES
 from tests.training.runs import assert_same_state, state_of
 from training.config import Phase
-from training.distributed import ALONE, Share, Team, check_shares, joined_team
-from training.log import read_log
+from training.loop.distributed import ALONE, Share, Team, check_shares, joined_team
+from training.loop.log import read_log
 
 ROOT = Path(__file__).parents[2]
 

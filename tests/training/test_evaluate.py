@@ -16,7 +16,7 @@ from shm_engine.types import Frame, Matte
 from tests.assertions import EXACT, assert_close
 from tests.training.drawn import ORANGE_CODE, TEAL_CODE, store
 from training.__main__ import commands, main
-from training.evaluate import EvaluationSet, Row, cases, evaluate_set, read_evaluation
+from training.evaluation.evaluate import EvaluationSet, Row, cases, evaluate_set, read_evaluation
 
 SETS = """
 data = "{data}"

@@ -17,9 +17,9 @@ from shm_engine.errors import ImageFileError, MattingError, OptionsError, VideoE
 from shm_engine.types import Frame, Matte
 from tests.assertions import EXACT, FLOAT32, assert_close
 from tests.training.drawn import store
-from training.cases import Case, EvaluationSet, cases, clips
-from training.evaluate import METRICS, findings, summarise, through_engine
-from training.movies import Movie, read_movie
+from training.evaluation.cases import Case, EvaluationSet, cases, clips
+from training.evaluation.evaluate import METRICS, findings, summarise, through_engine
+from training.evaluation.movies import Movie, read_movie
 
 CLIPS = EvaluationSet(name="moving", kind="clips", path="clips")
 BOXED = EvaluationSet(name="moving", kind="clips", path="clips", region="target_box")

@@ -15,9 +15,9 @@ from shm_engine.errors import ImageFileError, OptionsError
 from tests.assertions import CODE_16_BIT, EXACT, assert_close
 from tests.training.drawn import store
 from training.__main__ import commands, main
-from training.cases import Case, EvaluationSet, cases
-from training.evaluate import findings
-from training.predictions import from_folder, read_alpha, writing
+from training.evaluation.cases import Case, EvaluationSet, cases
+from training.evaluation.evaluate import findings
+from training.evaluation.predictions import from_folder, read_alpha, writing
 
 PAIRS = EvaluationSet(name="some pairs", kind="alpha", path="people")
 MOVING = EvaluationSet(name="moving", kind="clips", path="clips")

@@ -16,10 +16,10 @@ from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
 from tests.assertions import EXACT, assert_close
 from tests.training.drawn import store
-from training.cases import Case, EvaluationSet
-from training.evaluate import Finding, findings
-from training.scoring import Job, run
-from training.worst import Worst, draw_sheet
+from training.evaluation.cases import Case, EvaluationSet
+from training.evaluation.evaluate import Finding, findings
+from training.evaluation.scoring import Job, run
+from training.evaluation.worst import Worst, draw_sheet
 
 STILLS = EvaluationSet(name="stills", kind="alpha", path="stills")
 SETS = """

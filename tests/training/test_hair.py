@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.assertions import COMPOSITE_8_BIT, EXACT, assert_close
-from training import hair
-from training.augment import put_over
-from training.hair import STYLES, grow_hair
-from training.picture import Picture
+from training.data import hair
+from training.data.augment import put_over
+from training.data.hair import STYLES, grow_hair
+from training.data.picture import Picture
 
 SEEDS = range(25)
 BROWN, BLUE = np.array([120, 70, 30]), np.array([20, 40, 200])

@@ -19,10 +19,9 @@ from tests.synthetic import disc_alpha
 from tests.training.drawn import interleaved, store
 from training.__main__ import commands
 from training.config import Phase, TrainingConfig
-from training.dataset import MattingDataset
-from training.label import LabelOptions, label, label_folder
-from training.losses import IGNORED
-from training.manifest import read_manifest
+from training.data.dataset import IGNORED, MattingDataset
+from training.data.label import LabelOptions, label, label_folder
+from training.data.manifest import read_manifest
 
 WIDTH = 80
 ALPHA = disc_alpha(60, WIDTH, centre=(30, 40), radius=18)

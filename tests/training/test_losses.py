@@ -13,15 +13,14 @@ from shm_engine.preprocess import Preprocessing
 from shm_engine.trimap import Trimap
 from tests.assertions import FLOAT32, assert_close
 from training.config import Phase
-from training.dataset import Sample
-from training.losses import (
-    IGNORED,
+from training.data.dataset import IGNORED, Sample
+from training.loop.losses import (
     alpha_losses,
     laplacian_loss,
     pixel_weights,
     trimap_loss,
 )
-from training.phases import OBJECTIVES
+from training.loop.phases import OBJECTIVES
 
 B, U, F = Trimap.BACKGROUND, Trimap.UNKNOWN, Trimap.FOREGROUND
 

@@ -12,7 +12,7 @@ import pytest
 
 from shm_engine.errors import OptionsError
 from training.config import KINDS
-from training.manifest import COLUMNS, SPLITS, ManifestRow, read_manifest, write_manifest
+from training.data.manifest import COLUMNS, SPLITS, ManifestRow, read_manifest, write_manifest
 
 
 def row(folder: Path, **changes) -> ManifestRow:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.training import slow_metrics as slow
-from training.metrics import (
+from training.evaluation.metrics import (
     Pair,
     connectivity_error,
     dtssd,

@@ -11,7 +11,7 @@ from shm_engine.model.backbone import MobileNetV2
 from shm_engine.model.shm import SemanticHumanMatting
 from tests.training.conftest import PHASES
 from training.config import Phase
-from training.optimiser import (
+from training.loop.optimiser import (
     learning_rate_factor,
     make_optimiser,
     make_scaler,

@@ -23,7 +23,7 @@ from shm_engine.errors import MattingError
 from tests.synthetic import ORANGE, figure_alpha, texture
 from tests.training.drawn import draw_training_data, interleaved, store
 from training.__main__ import commands
-from training.manifest import ManifestRow, read_manifest
+from training.data.manifest import ManifestRow, read_manifest
 from training.prepare.options import PrepareOptions, SetOptions, read_options
 from training.prepare.run import Summary, choose, prepare, report
 from training.stored import checksum

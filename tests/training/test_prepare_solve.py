@@ -17,7 +17,7 @@ from shm_engine.trimap import CERTAIN, Trimap
 from tests.assertions import EXACT, Tolerance, assert_close, assert_mean_close
 from tests.synthetic import ORANGE, disc_alpha, figure_alpha, texture
 from tests.training.drawn import interleaved, store
-from training.manifest import ManifestRow, read_manifest
+from training.data.manifest import ManifestRow, read_manifest
 from training.prepare import solve as module
 from training.prepare.options import PrepareOptions, SetOptions
 from training.prepare.run import choose, prepare

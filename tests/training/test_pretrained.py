@@ -16,7 +16,7 @@ from shm_engine.images import read_image
 from shm_engine.model.backbone import MobileNetV2
 from shm_engine.preprocess import Preprocessing, normalise, shrink
 from tests.assertions import EXACT, assert_close
-from training.pretrained import freeze_batch_norm, load_backbone
+from training.loop.pretrained import freeze_batch_norm, load_backbone
 
 PUBLISHED = "backbone/mobilenet_v2_imagenet_bnfolded.npz"
 

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from shm_engine.errors import MattingError
 from tests.assertions import CODE_8_BIT, EXACT, assert_close
 from tests.training.runs import train
-from training import report
-from training.board import figures, open_board
-from training.curves import draw_curves
-from training.dataset import Sample
-from training.distributed import ALONE, Team
-from training.log import Row, append_row, forget_after, read_log
-from training.report import Report, Stopwatch, open_report
-from training.strips import draw_strips
-from training.validation import Verdict
+from training.data.dataset import Sample
+from training.loop import report
+from training.loop.board import figures, open_board
+from training.loop.curves import draw_curves
+from training.loop.distributed import ALONE, Team
+from training.loop.log import Row, append_row, forget_after, read_log
+from training.loop.report import Report, Stopwatch, open_report
+from training.loop.strips import draw_strips
+from training.loop.validation import Verdict
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

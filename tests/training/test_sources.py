@@ -12,7 +12,7 @@ from shm_engine.errors import ImageFileError, MattingError, OptionsError
 from tests.assertions import CODE_8_BIT, assert_close
 from tests.training.drawn import ORANGE_CODE, draw_training_data, store
 from training.config import Source
-from training.sources import (
+from training.data.sources import (
     Entry,
     backgrounds_of,
     groups_of,

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from training.drawn import draw_data
-from training.metrics import iou
-from training.sources import read_pixels
+from training.data.drawn import draw_data
+from training.data.sources import read_pixels
+from training.evaluation.metrics import iou
 
 CONFIGS = Path("training") / "configs"
 

@@ -25,10 +25,10 @@ from shm_engine.model.shm import SemanticHumanMatting
 from tests.assertions import HALF_PRECISION, assert_close
 from tests.training.conftest import PHASES
 from tests.training.runs import assert_same_state, state_of, train
-from training import trainer
 from training.config import TrainingConfig
-from training.phases import OBJECTIVES
-from training.trainer import Trainer
+from training.loop import trainer
+from training.loop.phases import OBJECTIVES
+from training.loop.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 
@@ -225,7 +225,7 @@ import numpy as np
 import torch
 
 from tests.training.conftest import drawn_config
-from training.trainer import Trainer
+from training.loop.trainer import Trainer
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -13,11 +13,11 @@ from shm_engine.errors import MattingError
 from shm_engine.matter import Matter
 from shm_engine.options import MatterOptions
 from tests.training.runs import assert_same_state, state_of, train
-from training import trainer
 from training.config import TrainingConfig
-from training.evaluate import evaluate_set, read_evaluation
-from training.log import read_log
-from training.validation import Validation, Verdict
+from training.evaluation.evaluate import evaluate_set, read_evaluation
+from training.loop import trainer
+from training.loop.log import read_log
+from training.loop.validation import Validation, Verdict
 
 pytestmark = pytest.mark.usefixtures("_one_thread")
 

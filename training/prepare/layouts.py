@@ -12,8 +12,8 @@ import cv2
 
 from shm_engine.errors import ImageFileError, OptionsError
 from shm_engine.images import PICTURE_SUFFIXES
+from training.data.sources import read_pixels
 from training.prepare.options import SetOptions
-from training.sources import read_pixels
 
 # So many pictures of a folder are opened to see whether they are cut-outs.
 _LOOKED_AT = 5

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shm_engine.errors import OptionsError
 from training.config import KINDS, TrainingConfig, build, build_rows
-from training.manifest import SPLITS
+from training.data.manifest import SPLITS
 
 # How files lie in a set's folder; `layouts.py` says more. "auto" looks.
 LAYOUTS = ("auto", "pairs", "seed", "cutouts", "aisegment", "pictures")

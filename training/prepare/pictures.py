@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shm_engine.compositing import as_unit
 from shm_engine.errors import ImageFileError
 from shm_engine.images import read_image
+from training.data.sources import read_pixels
 from training.prepare.journal import Outcome
 from training.prepare.layouts import Entry
 from training.prepare.options import SetOptions
@@ -24,7 +25,6 @@ from training.prepare.solve import (
     draw_trimap,
     solve_alpha,
 )
-from training.sources import read_pixels
 from training.stored import checksum, store
 
 # Part of every outcome's settings: count on when the same files would give another outcome.

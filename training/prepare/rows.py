@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from training.manifest import KINDS_WITH_ALPHA, ManifestRow
+from training.data.manifest import KINDS_WITH_ALPHA, ManifestRow
 from training.prepare.journal import Outcome
 from training.prepare.layouts import Refusal
 from training.prepare.options import SetOptions

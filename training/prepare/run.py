@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from shm_engine.errors import MattingError, OptionsError
-from training.manifest import relative_path, write_manifest
+from training.data.manifest import relative_path, write_manifest
 from training.prepare.journal import Journal
 from training.prepare.layouts import Refusal, list_files, resolve
 from training.prepare.options import SOLVABLE_KINDS, PrepareOptions, SetOptions

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.manifest import ManifestRow
-from training.sources import Entry, read_picture, read_pixels
+from training.data.manifest import ManifestRow
+from training.data.sources import Entry, read_picture, read_pixels
 
 PICTURES = 24
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from shm_engine.compositing import from_unit, over
 from shm_engine.preprocess import shrink
-from training.dataset import Sample
+from training.data.dataset import Sample
 
 # Rows of a picture, the longest side of its cells, and the grey line that ends each of them.
 STRIPS = 4

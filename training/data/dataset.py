@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from shm_engine.trimap import trimap_from_alpha
-from training.augment import (
+from training.config import COMPOSED, TrainingConfig
+from training.data.augment import (
     crop_background,
     crop_person,
     disturb,
@@ -25,11 +26,12 @@ from training.augment import (
     smear,
     tint,
 )
-from training.config import COMPOSED, TrainingConfig
-from training.hair import grow_hair
-from training.losses import IGNORED
-from training.picture import Picture
-from training.sources import Entry, Group, backgrounds_of, groups_of, read_picture, read_pixels
+from training.data.hair import grow_hair
+from training.data.picture import Picture
+from training.data.sources import Entry, Group, backgrounds_of, groups_of, read_picture, read_pixels
+
+# In a sample's trimap: nothing is known of this pixel, no loss counts it.
+IGNORED = 255
 
 # A process stops keeping pictures in memory beyond this; the rest is read again each time.
 _CACHE_BYTES = 3 * 2**30

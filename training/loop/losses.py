@@ -8,9 +8,7 @@ import torch.nn.functional as F
 from shm_engine.model.blocks import double
 from shm_engine.model.shm import Prediction
 from shm_engine.trimap import Trimap
-
-# In a true trimap: nothing is known of this pixel, no loss counts it.
-IGNORED = 255
+from training.data.dataset import IGNORED
 
 _LAPLACIAN_LEVELS = 4
 

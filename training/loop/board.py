@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from training.disk import writing_to
-from training.log import Row
+from training.loop.log import Row
 
 # Where a row stands: no figures of the training.
 _PLACE = {"phase", "step", "of", "steps_done"}

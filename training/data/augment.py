@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.picture import Picture, standing
+from training.data.picture import Picture, standing
 
 # Parts of a standing figure, from the top: whole, to the knees, the hips, the chest, the head.
 _FIGURE_PARTS = (1.0, 1.0, 0.75, 0.5, 0.35, 0.25)

@@ -25,8 +25,8 @@ from shm_engine.model import MODELS
 from shm_engine.model.shm import SemanticHumanMatting
 from shm_engine.preprocess import Preprocessing, normalise
 from training.config import Phase, TrainingConfig
-from training.dataset import MattingDataset, Sample
-from training.distributed import (
+from training.data.dataset import MattingDataset, Sample
+from training.loop.distributed import (
     ALONE,
     Share,
     Team,
@@ -34,18 +34,18 @@ from training.distributed import (
     gradients,
     running_statistics,
 )
-from training.log import Row
-from training.optimiser import (
+from training.loop.log import Row
+from training.loop.optimiser import (
     make_optimiser,
     make_scaler,
     set_learning_rate,
     training_precision,
     update,
 )
-from training.phases import OBJECTIVES
-from training.pretrained import freeze_batch_norm, load_backbone, load_weights
-from training.report import Report, open_report
-from training.state import (
+from training.loop.phases import OBJECTIVES
+from training.loop.pretrained import freeze_batch_norm, load_backbone, load_weights
+from training.loop.report import Report, open_report
+from training.loop.state import (
     Progress,
     belonging_to_the_run,
     random_state,
@@ -53,8 +53,8 @@ from training.state import (
     restore_random_state,
     write_state,
 )
-from training.strips import STRIPS, draw_strips
-from training.validation import Best, Validation
+from training.loop.strips import STRIPS, draw_strips
+from training.loop.validation import Best, Validation
 
 
 class Trainer:

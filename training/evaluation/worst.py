@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.evaluate import Finding
+from training.evaluation.evaluate import Finding
 
 _CELL_PIXELS = 256
 _LABEL_PIXELS = 24

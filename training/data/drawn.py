@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.hair import grow_hair
-from training.picture import Picture
+from training.data.hair import grow_hair
+from training.data.picture import Picture
 from training.stored import store
 
 _SIZE = 160

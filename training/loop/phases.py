@@ -11,8 +11,8 @@ from shm_engine.model.shm import Prediction, SemanticHumanMatting
 from shm_engine.preprocess import Preprocessing, normalise
 from shm_engine.trimap import Trimap
 from training.config import Phase
-from training.dataset import Sample
-from training.losses import IGNORED, alpha_losses, trimap_loss
+from training.data.dataset import IGNORED, Sample
+from training.loop.losses import alpha_losses, trimap_loss
 
 # The weighted sum to minimise, and every term by name.
 Objective = Callable[

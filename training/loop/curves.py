@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shm_engine.files import replacing
-from training.board import figures
 from training.disk import writing_to
-from training.log import Row, read_log
+from training.loop.board import figures
+from training.loop.log import Row, read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

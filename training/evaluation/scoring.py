@@ -12,12 +12,12 @@ from shm_engine.errors import OptionsError
 from shm_engine.images import write_image
 from shm_engine.matter import Matter
 from shm_engine.options import MatterOptions
-from training.cases import EvaluationConfig, EvaluationSet, read_evaluation
-from training.categories import read_categories, rows_by_category
-from training.evaluate import Finding, Predictor, findings, summarise, through_engine
-from training.figures import report, write_json
-from training.predictions import from_folder, write_pictures, writing
-from training.worst import Worst, draw_sheet
+from training.evaluation.cases import EvaluationConfig, EvaluationSet, read_evaluation
+from training.evaluation.categories import read_categories, rows_by_category
+from training.evaluation.evaluate import Finding, Predictor, findings, summarise, through_engine
+from training.evaluation.figures import report, write_json
+from training.evaluation.predictions import from_folder, write_pictures, writing
+from training.evaluation.worst import Worst, draw_sheet
 
 
 @dataclass(frozen=True, kw_only=True)

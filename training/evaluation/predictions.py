@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from shm_engine.compositing import from_unit
 from shm_engine.errors import ImageFileError
 from shm_engine.images import write_image
-from training.cases import Case, EvaluationSet, cases
-from training.evaluate import Alpha, Finding, Predictor
+from training.evaluation.cases import Case, EvaluationSet, cases
+from training.evaluation.evaluate import Alpha, Finding, Predictor
 
 _LARGEST = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 

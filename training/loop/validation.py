@@ -20,7 +20,7 @@ from shm_engine.errors import OptionsError
 from shm_engine.matter import Matter
 from shm_engine.options import MatterOptions
 from training.config import TrainingConfig
-from training.evaluate import (
+from training.evaluation.evaluate import (
     QUICK_METRICS,
     EvaluationSet,
     Row,

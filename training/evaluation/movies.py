@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shm_engine.errors import VideoError
-from training.picture import Picture
+from training.data.picture import Picture
 
 _COLOURS, _ALPHA = "_rgb.mp4", "_alpha.mkv"
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from shm_engine.model.shm import SemanticHumanMatting
 from training.config import Phase
-from training.pretrained import freeze_layers
+from training.loop.pretrained import freeze_layers
 
 _GRADIENT_NORM = 5.0
 _WEIGHT_DECAY = 1e-4

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from shm_engine.errors import ImageFileError, OptionsError
 from shm_engine.images import READABLE_SUFFIXES
 from training.config import COMPOSED, TrainingConfig, outline_weight_of
-from training.manifest import read_manifest
-from training.picture import Picture
+from training.data.manifest import read_manifest
+from training.data.picture import Picture
 
 
 class Entry(NamedTuple):

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.picture import Picture, standing
+from training.data.picture import Picture, standing
 
 # Strands are drawn at this many times the picture's size.
 _FINE = 3

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from shm_engine.errors import OptionsError
-from training.cases import EvaluationSet, clips
-from training.evaluate import Row, Unit, mean_figures
+from training.evaluation.cases import EvaluationSet, clips
+from training.evaluation.evaluate import Row, Unit, mean_figures
 
 # (set, name) -> categories. The name is a picture's or a clip's.
 Categories = Mapping[tuple[str, str], tuple[str, ...]]

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shm_engine.errors import ImageFileError, OptionsError
-from training.picture import Picture
-from training.sources import list_entries, list_pictures, read_pixels
+from training.data.picture import Picture
+from training.data.sources import list_entries, list_pictures, read_pixels
 
 
 class Recipe(NamedTuple):

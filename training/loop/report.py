@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from shm_engine.errors import OptionsError
-from training.board import Board, open_board
 from training.config import TrainingConfig
-from training.curves import draw_curves
 from training.disk import writing_to
-from training.distributed import Team
-from training.log import Row, append_row, forget_after
-from training.validation import Verdict
+from training.loop.board import Board, open_board
+from training.loop.curves import draw_curves
+from training.loop.distributed import Team
+from training.loop.log import Row, append_row, forget_after
+from training.loop.validation import Verdict
 
 Batch = TypeVar("Batch")
 Reader = Callable[[Row], None]

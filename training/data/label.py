@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from shm_engine.errors import OptionsError
 from shm_engine.matter import Matter
 from shm_engine.types import Frame
-from training.manifest import ManifestRow, write_manifest
-from training.sources import list_pictures, read_pixels
+from training.data.manifest import ManifestRow, write_manifest
+from training.data.sources import list_pictures, read_pixels
 from training.stored import checksum, store
 
 _UNKNOWN_CODE = 128

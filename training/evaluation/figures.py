@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from shm_engine.errors import MattingError
 from shm_engine.files import replacing
-from training.cases import EvaluationSet
-from training.evaluate import Row
+from training.evaluation.cases import EvaluationSet
+from training.evaluation.evaluate import Row
 
 
 class Column(NamedTuple):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from shm_engine.matter import Matter
 from shm_engine.types import Frame
-from training.cases import (
+from training.evaluation.cases import (
     Case,
     EvaluationConfig,
     EvaluationSet,
@@ -24,7 +24,7 @@ from training.cases import (
     clips,
     read_evaluation,
 )
-from training.metrics import (
+from training.evaluation.metrics import (
     Mask,
     Pair,
     connectivity_error,

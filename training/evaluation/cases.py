@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shm_engine.errors import ImageFileError, OptionsError
-from training.composites import pair_up, put_together, read_recipes
 from training.config import build, build_rows
-from training.movies import list_movies, read_movie
-from training.picture import Picture
-from training.sources import list_entries, read_picture
+from training.data.picture import Picture
+from training.data.sources import list_entries, read_picture
+from training.evaluation.composites import pair_up, put_together, read_recipes
+from training.evaluation.movies import list_movies, read_movie
 
 # What a set is. "mask", "alpha": pictures beside their masks or alphas. "background": pictures
 # without people. "composites": a CSV of cut-outs and the background each is put on. "cutout": a

@@ -1,0 +1,1 @@
+"""Pictures with known alpha, and the samples that are made of them; knows no network."""

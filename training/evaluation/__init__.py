@@ -1,0 +1,1 @@
+"""How wrong mattes are: metrics, sets of pictures and clips, tables and sheets."""

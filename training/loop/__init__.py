@@ -1,0 +1,1 @@
+"""The training loop: phases, losses, state, several processes, reports."""
