@@ -1,0 +1,44 @@
+"""docs/training.md, followed to the letter on drawn pictures."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.training.drawn import draw_training_data
+from training.__main__ import commands
+
+ONE_STEP = (
+    '[{ train = "end_to_end", steps = 1, batch = 2, crop_pixels = 64, learning_rate = 1e-4 }]'
+)
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_the_two_commands_train_on_ones_own_pictures(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (repository / "docs" / "training.md").read_text(encoding="utf-8")
+    (first, *_) = re.findall(r"(?ms)^```sh\n(.*?)^```", text)
+    (run,) = re.findall(r"(?ms)^```toml\n(.*?)^```", text)
+    prepare, train = (shlex.split(line)[3:] for line in first.splitlines())
+
+    drawn = draw_training_data(tmp_path / "drawn")
+    shutil.copytree(drawn / "people", tmp_path / "my-pictures")
+    shutil.copytree(drawn / "scenes", tmp_path / "my-scenes")
+    (tmp_path / "shm_engine").symlink_to(repository / "shm_engine")
+    (tmp_path / "my-run.toml").write_text(run, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    for arguments in (
+        [*prepare, "--processes", "1"],
+        [*train, "--workers", "0", "--set", f"phases = {ONE_STEP}", "--set", "charts = false"],
+    ):
+        result = CliRunner().invoke(commands, arguments, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "prepared" / "manifest.csv").is_file()
+    assert (tmp_path / "runs" / "my-run" / "weights.safetensors").is_file()
