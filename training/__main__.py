@@ -1,4 +1,4 @@
-"""`python -m training prepare | train | evaluate`: the door of the training package."""
+"""`python -m training prepare | train | label | evaluate`: the door of the training package."""
 
 from __future__ import annotations
 
@@ -93,6 +93,8 @@ def train(  # noqa: PLR0913 - a parameter an option
             draw_data(Path(run.data), run.drawn_pictures, run.seed)
         team.share(None)  # the others wait for the pictures
         trainer = Trainer(run, folder, device=device, workers=workers, team=team)
+        if trainer.is_complete and team.leads:
+            print(f"the run in {folder} is complete; add a phase, or choose another --folder")
         trainer.run(stop_after_steps=steps)
 
 
@@ -182,7 +184,13 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the labels.")
 @click.option("--model", type=click.Path(path_type=Path), help="Weights; default: the shipped.")
 @click.option("--device", default=MatterOptions.device, show_default=True)
-@click.option("--weight", default=1.0, show_default=True, help="Of all labelled pictures together.")
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Of all labelled pictures together.",
+)
 def label(folder: Path, out: Path, model: Path | None, device: str, weight: float) -> None:
     """Label the pictures in FOLDER where a network is sure of them: for self-training.
 
@@ -192,8 +200,11 @@ def label(folder: Path, out: Path, model: Path | None, device: str, weight: floa
     from training.data.label import LabelOptions, label_folder
 
     matter = Matter.load(model, MatterOptions(device=device))
-    used, found = label_folder(folder, out, matter, LabelOptions(), weight)
-    print(f"{used} of {found} pictures are labelled in {out / 'manifest.csv'}")
+    summary = label_folder(folder, out, matter, LabelOptions(), weight)
+    for reason in summary.refused:
+        print(f"left out: {reason}", file=sys.stderr)
+    labelled = f"{summary.used} of {summary.found} pictures are labelled"
+    print(f"{labelled} in {out / 'manifest.csv'}")
 
 
 def main() -> None:
@@ -207,7 +218,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        print("training: interrupted; the same command goes on from the last save", file=sys.stderr)
+        goes_on = "prepare and train go on from the last save with the same command"
+        print(f"training: interrupted; {goes_on}", file=sys.stderr)
         sys.exit(130)
 
 

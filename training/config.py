@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -20,6 +21,7 @@ _ACCEPTED: dict[Any, tuple[type, ...]] = {
     "float": (int, float),
     "float | None": (int, float, type(None)),
 }
+_ACCEPTED_IN_ARRAYS: dict[Any, type] = {"tuple[str, ...]": str, "tuple[int, int]": int}
 
 # What the truth of a source is worth. "mask": outline right to a few pixels, image/ and mask/.
 # "alpha": the same, exact to the pixel. "cutout": RGBA, exact alpha, put on a background.
@@ -65,14 +67,29 @@ class Source:
         return outline_weight_of(self.kind) if given is None else given
 
 
+# Of a phase.
+_NOT_NEGATIVE = (
+    "backbone_rate",
+    "frozen_layers",
+    "warmup_steps",
+    "trimap_loss",
+    "alpha_loss",
+    "composition_loss",
+    "unknown_loss",
+    "laplacian_loss",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Phase:
     """One stretch of training.
 
     train: "t_net" (trimap alone), "m_net" (raw alpha from true trimaps) or "end_to_end" (T-Net,
     M-Net and fusion together).
+    steps: so many updates, each from `batch` samples, which the processes of a team share.
     crop_pixels: side of the square crops, a multiple of 32.
-    learning_rate: of everything but the backbone, which learns at backbone_rate times it.
+    learning_rate: of everything but the backbone, which learns at backbone_rate times it. It rises
+    over `warmup_steps`, then falls to a fiftieth.
     frozen_layers: so many layers of the backbone, from the picture on, do not learn; 4 end at a
     quarter of the size and take a third of a step's time.
     trimap_loss ... laplacian_loss: weights of the terms in `losses.py`.
@@ -101,24 +118,37 @@ class Phase:
             raise OptionsError(f"steps and batch are {self.steps} and {self.batch}; use 1 or more")
         if self.learning_rate <= 0:
             raise OptionsError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise OptionsError(f"{name} is {getattr(self, name)}; use 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """A whole run, over the pictures of its sources, of manifests, or of both.
 
-    data: the folder that sources, background and backbone start from. It, manifests and start_from
-    start from where the program runs. background: scenes for composites; without it those of
-    the kind "background" among the pictures.
+    Paths. The files `manifests`, `start_from` and `validation` and the folder `data` are relative
+    to where the program runs; `background`, `backbone` and the sources' paths to `data`.
+
     drawn_pictures: so many figures and scenes are drawn into `data` first, to try things out.
-    start_from: a weights file whose values the networks begin with.
-    company: how often a composite shows more people than one, hair: how often a cut-out grows
-    strands, litter: how often a scene gets a shape of another one, smear: how often people move.
-    validation: a list of sets as `evaluate` reads it, starts where the program runs. Measured every
-    `validate_every` steps of the run (0: never) and at the end of each phase, on at most
-    `validation_pictures` of each set (0: all).
+    background: a folder of scenes for composites; without it those of the kind "background" among
+    the pictures.
+    backbone: an .npz of ImageNet features, start_from: a weights file, which the networks begin
+    with; what both hold is start_from's.
+    architecture: a name in `shm_engine.model.MODELS`. seed: of first values and of all samples.
+    ema_decay: what the averaged weights, which are the result, keep of themselves at each step.
+    save_every: so many steps of the run are lost at most when it is stopped. log_every: so many
+    steps of a phase make a row of the log.
+    validation: a list of sets as `evaluate` reads it. Measured every `validate_every` steps of the
+    run and at the end of each phase (0: never at all), on at most `validation_pictures` of each set
+    (0: all).
     charts: TensorBoard and curves, which need the train extra; `strips_every` so many steps (0:
     never) a picture of what the network makes of samples.
+    trimap_radius_pixels: smallest and largest radius by which a sample's outline is eroded and
+    dilated, in pixels of the crop.
+    company: how often a composite shows more people than one, hair: how often a cut-out grows
+    strands, litter: how often a scene gets a shape of another one, smear: how often a cut-out moves
+    (a third as often: a person in a photograph).
     """
 
     phases: tuple[Phase, ...]
@@ -196,10 +226,21 @@ def build(kind: type[Options], values: dict[str, Any]) -> Options:
     for name, option in options.items():
         if name not in values and option.default is MISSING:
             raise OptionsError(f"a {kind.__name__} needs the key {name!r}")
-        accepted = _ACCEPTED.get(option.type)
-        if accepted and name in values and type(values[name]) not in accepted:
-            raise OptionsError(f"{name} is {values[name]!r}; {option.type} is needed")
+        if name in values:
+            _check_value(name, values[name], option.type)
     return kind(**{name: _tuple_of(value) for name, value in values.items()})
+
+
+def _check_value(name: str, value: Any, wanted: Any) -> None:
+    """OptionsError unless the value is what the type of a field says, and finite."""
+    accepted, inner = _ACCEPTED.get(wanted), _ACCEPTED_IN_ARRAYS.get(wanted)
+    if accepted and type(value) not in accepted:
+        raise OptionsError(f"{name} is {value!r}; {wanted} is needed")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OptionsError(f"{name} is {value}; a finite number is needed")
+    is_array = isinstance(value, list) and all(type(one) is inner for one in value)
+    if inner and not is_array:
+        raise OptionsError(f"{name} is {value!r}; an array of {inner.__name__} is needed")
 
 
 def build_rows(

@@ -128,6 +128,13 @@ def test_a_batch_that_cannot_be_shared_is_named() -> None:
         check_shares([*PHASES, odd], Team(rank=1, size=2))
 
 
+def test_a_single_value_for_batch_norm_is_refused_before_the_first_step() -> None:
+    small = Phase(train="t_net", steps=1, batch=2, crop_pixels=32, learning_rate=1e-3)
+    check_shares([small], ALONE)
+    with pytest.raises(MattingError, match="one picture of 32 pixels"):
+        check_shares([small], Team(rank=1, size=2))
+
+
 def test_shares_are_the_batches_in_their_order() -> None:
     shares = [list(Share(3, 6, Team(rank=rank, size=3))) for rank in range(3)]
     whole = [[i for share in batch for i in share] for batch in zip(*shares, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,25 @@ def test_json_says_which_weights_were_measured_and_how(sets: Path, random_weight
 
 
 def test_json_that_cannot_be_written_is_named(sets: Path) -> None:
-    with pytest.raises(MattingError, match=r"figures\.json cannot be written: no such file"):
-        run(job(sets, json=sets.parent / "nowhere" / "figures.json"))
+    path = sets.parent / "figures.json"
+    path.mkdir()
+    with pytest.raises(MattingError, match=r"figures\.json cannot be written: is a directory"):
+        run(job(sets, json=path))
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"json": Path("nowhere/figures.json")}, "no folder nowhere for figures.json"),
+        ({"worst": Path("nowhere/worst.png")}, "no folder nowhere for worst.png"),
+        ({"worst": Path("worst.jpg")}, "end it in .png"),
+    ],
+)
+def test_what_could_not_be_written_is_refused_before_the_measuring(
+    sets: Path, wish: dict[str, Path], said: str
+) -> None:
+    with pytest.raises(OptionsError, match=re.escape(said)):
+        job(sets, **wish)
 
 
 # The worst

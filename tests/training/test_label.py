@@ -82,7 +82,7 @@ def test_labels_of_a_folder_can_be_trained_on(tmp_path: Path) -> None:
     store(tmp_path / "photos" / "nobody.png", photograph(torch.zeros(1, 50, 50)))
     out = tmp_path / "labels"
     counted = label_folder(tmp_path / "photos", out, oracle(), LabelOptions(), weight=0.5)
-    assert counted == (2, 3)
+    assert counted == (2, 3, ())
     rows = read_manifest(out / "manifest.csv")
     assert [row.image.name for row in rows] == ["a.png", "b.png"]
     assert sum(row.weight for row in rows) == pytest.approx(0.5)
@@ -100,6 +100,30 @@ def test_a_network_that_is_sure_of_nothing_is_an_error(tmp_path: Path) -> None:
     store(tmp_path / "grey.png", np.full((40, 40, 3), 128, np.uint8))
     with pytest.raises(OptionsError, match="not sure of any picture"):
         label_folder(tmp_path, tmp_path / "out", oracle(), LabelOptions(), weight=1.0)
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_by_name(tmp_path: Path) -> None:
+    store(tmp_path / "a.png", photograph())
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    used, found, refused = label_folder(
+        tmp_path, tmp_path / "out", oracle(), LabelOptions(), weight=1.0
+    )
+    assert (used, found) == (1, 2)
+    assert refused == (f"{tmp_path / 'b.png'} cannot be read as a picture",)
+
+
+def test_two_pictures_of_one_name_would_share_a_label(tmp_path: Path) -> None:
+    for name in ("a.png", "a.webp"):
+        store(tmp_path / name, photograph())
+    with pytest.raises(OptionsError, match="two pictures called a; rename one"):
+        label_folder(tmp_path, tmp_path / "out", oracle(), LabelOptions(), weight=1.0)
+
+
+def test_a_weight_of_nothing_is_refused_before_anything_is_labelled(tmp_path: Path) -> None:
+    arguments = ["label", str(tmp_path), "--out", str(tmp_path / "out"), "--weight", "0"]
+    result = CliRunner().invoke(commands, arguments)
+    assert result.exit_code == 2
+    assert "weight" in result.output
 
 
 def test_the_command_labels_with_real_weights(tmp_path: Path, sample_clip: Path) -> None:

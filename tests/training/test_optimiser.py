@@ -15,6 +15,7 @@ from training.loop.optimiser import (
     learning_rate_factor,
     make_optimiser,
     make_scaler,
+    restore_optimiser,
     set_learning_rate,
     training_precision,
     update,
@@ -45,6 +46,20 @@ def test_short_phases_learn_too(steps: int, warmup: int) -> None:
         warmup_steps=warmup,
     )
     assert all(0 < learning_rate_factor(step, phase) <= 1 for step in range(steps))
+
+
+def test_what_was_saved_goes_on_at_the_rates_of_the_phase_as_it_is_now() -> None:
+    layer, phase = torch.nn.Linear(1, 1), PHASES[0]
+    group = {"params": layer.parameters(), "peak": phase.learning_rate}
+    saved = torch.optim.AdamW([group])
+    layer(torch.ones(1)).backward()
+    saved.step()
+    lower = torch.optim.AdamW([{"params": list(layer.parameters()), "peak": 1e-6}])
+    restore_optimiser(lower, saved.state_dict())
+    assert [group["peak"] for group in lower.param_groups] == [1e-6]
+    moments = lower.state_dict()["state"][0]["exp_avg"]
+    assert torch.equal(moments, saved.state_dict()["state"][0]["exp_avg"])
+    assert moments.abs().sum() > 0
 
 
 def test_the_backbone_learns_at_its_own_rate() -> None:

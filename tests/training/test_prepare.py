@@ -19,7 +19,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from shm_engine.compositing import over
-from shm_engine.errors import MattingError
+from shm_engine.errors import MattingError, OptionsError
 from tests.synthetic import ORANGE, figure_alpha, texture
 from tests.training.drawn import draw_training_data, interleaved, store
 from training.__main__ import commands
@@ -397,6 +397,14 @@ def test_a_mistake_in_a_list_of_sets_is_named_with_the_file(
     with pytest.raises(MattingError, match=words) as caught:
         read_options([path])
     assert str(path) in str(caught.value)
+
+
+def test_an_alpha_of_no_method_is_named_also_where_there_is_nothing_to_solve(
+    drawn_data: Path,
+) -> None:
+    found = read_options([drawn_data / "scenes"])
+    with pytest.raises(OptionsError, match="alpha is 'best'; use one of keep, knn, closed_form"):
+        choose(found, alpha="best", validate_every=None, seed=None)
 
 
 def test_folders_and_a_list_do_not_go_together(tmp_path: Path) -> None:

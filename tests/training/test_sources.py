@@ -96,6 +96,12 @@ def test_a_folder_without_pictures_is_named(tmp_path: Path, config_of) -> None:
         backgrounds_of(config_of(background="nowhere"), [])
 
 
+def test_the_litter_of_other_systems_is_no_picture(tmp_path: Path) -> None:
+    store(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "._a.png").write_bytes(b"what macOS leaves beside a file")
+    assert list_pictures(tmp_path) == [tmp_path / "a.png"]
+
+
 def test_a_pattern_chooses_files_of_a_folder(drawn_data: Path, config_of) -> None:
     source = Source(path="scenes", kind="background", weight=2.0, pattern="[01].*")
     (group,) = groups_of(config_of(sources=(source,)))

@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from click.testing import CliRunner
 
 from shm_engine.checkpoint import load_checkpoint
 from shm_engine.errors import CheckpointError, MattingError
@@ -25,6 +27,7 @@ from shm_engine.model.shm import SemanticHumanMatting
 from tests.assertions import HALF_PRECISION, assert_close
 from tests.training.conftest import PHASES
 from tests.training.runs import assert_same_state, state_of, train
+from training.__main__ import commands
 from training.config import TrainingConfig
 from training.loop import trainer
 from training.loop.phases import OBJECTIVES
@@ -140,6 +143,40 @@ def test_a_run_in_float16_goes_on_with_its_scale(
     assert whole["scaler"]["_growth_tracker"] + (whole["scaler"]["scale"] < 2**16) > 0
     train(config, tmp_path / "pieces", steps=1)
     assert_same_state(train(config, tmp_path / "pieces"), whole)
+
+
+def test_a_run_goes_on_with_the_learning_rate_that_it_is_given_now(
+    config_of, tmp_path: Path
+) -> None:
+    phase = replace(PHASES[1], frozen_layers=19)
+    train(config_of(phases=(phase,)), tmp_path, steps=1)
+    lower = replace(phase, learning_rate=1e-12)
+    before = state_of(tmp_path)
+    state = train(config_of(phases=(lower,)), tmp_path, steps=1)
+    assert state["optimiser"]["state"].keys() == before["optimiser"]["state"].keys()
+    assert [group["peak"] for group in state["optimiser"]["param_groups"]] == [2e-13, 1e-12]
+    name = "m_net.draw.1.weight"
+    assert_close(state["model"][name], before["model"][name], HALF_PRECISION)
+    change = (state["model"][name] - before["model"][name]).abs().max()
+    assert change < 1e-9, "as if by the old rate"
+
+
+def test_a_complete_run_says_so(tmp_path: Path, drawn_data: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(
+        f'data = "{drawn_data}"\nseed = 7\ncharts = false\n'
+        'sources = [{ path = "people", kind = "mask", weight = 1 }]\n'
+        "phases = [{ train = 't_net', steps = 1, batch = 1, crop_pixels = 64, learning_rate = 1 }]"
+    )
+    arguments = ["train", str(path), "--folder", str(tmp_path / "run"), "--workers", "0"]
+    first, second = (
+        CliRunner().invoke(commands, arguments, catch_exceptions=False).output for _ in range(2)
+    )
+    assert "is complete" not in first
+    assert (
+        second == f"the run in {tmp_path / 'run'} is complete; add a phase, or choose another "
+        "--folder\n"
+    )
 
 
 def test_another_seed_is_another_run(config_of, tmp_path: Path, uninterrupted: Path) -> None:

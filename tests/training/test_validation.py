@@ -77,6 +77,13 @@ def test_a_resumed_run_validates_as_the_uninterrupted_one_and_keeps_the_same_bes
     assert found[0] == found[1]
 
 
+def test_a_set_without_pictures_is_named_before_the_first_step(config_of, tmp_path: Path) -> None:
+    path = tmp_path / "sets.toml"
+    path.write_text(SETS.format(data=tmp_path / "nowhere"))
+    with pytest.raises(MattingError, match=r"no pictures in .*nowhere"):
+        trainer.Trainer(validated(config_of, path), tmp_path / "run", workers=0)
+
+
 def test_validation_changes_nothing_else_of_a_run(config_of, tmp_path: Path, whole: Path) -> None:
     alone = train(config_of(), tmp_path)
     assert_same_state(state_of(whole) | {"best": None}, alone | {"best": None})

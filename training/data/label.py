@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from shm_engine.errors import OptionsError
+from shm_engine.errors import ImageFileError, OptionsError
 from shm_engine.matter import Matter
 from shm_engine.types import Frame
 from training.data.manifest import ManifestRow, write_manifest
@@ -69,25 +69,42 @@ def label(image: NDArray[np.uint8], matter: Matter, options: LabelOptions) -> La
     return Label(np.rint(soft * 255).astype(np.uint8), trimap.astype(np.uint8))
 
 
+class Summary(NamedTuple):
+    """How many pictures are labelled, of how many, and why some cannot be read."""
+
+    used: int
+    found: int
+    refused: tuple[str, ...]
+
+
 def label_folder(
     folder: Path, out: Path, matter: Matter, options: LabelOptions, weight: float
-) -> tuple[int, int]:
+) -> Summary:
     """Write out/alpha, out/trimap and out/manifest.csv with rows of kind "pseudo", whose weights
-    sum to `weight`; how many pictures are in, of how many.
+    sum to `weight`. A picture that cannot be read is left out.
 
-    Raises OptionsError if the folder has no pictures or none of them is believed.
+    Raises OptionsError if the folder has no pictures, two of one name, or none that is believed.
     """
     pictures = list_pictures(folder)
-    rows = []
+    names = [picture.stem for picture in pictures]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionsError(f"{folder} has two pictures called {twice[0]}; rename one", path=folder)
+    rows: list[ManifestRow] = []
+    refused: list[str] = []
     for picture in pictures:
-        image = np.ascontiguousarray(read_pixels(picture, cv2.IMREAD_COLOR)[..., ::-1])
+        try:
+            image = np.ascontiguousarray(read_pixels(picture, cv2.IMREAD_COLOR)[..., ::-1])
+        except ImageFileError as error:
+            refused.append(str(error))
+            continue
         found = label(image, matter, options)
         if found is not None:
             rows.append(_stored(picture, found, out))
     if not rows:
         raise OptionsError(f"the network is not sure of any picture in {folder}", path=folder)
     write_manifest(out / "manifest.csv", (replace(row, weight=weight / len(rows)) for row in rows))
-    return len(rows), len(pictures)
+    return Summary(len(rows), len(pictures), tuple(refused))
 
 
 def _stored(picture: Path, found: Label, out: Path) -> ManifestRow:

@@ -89,7 +89,12 @@ def _groups_of_manifest(path: Path) -> list[Group]:
 
 def list_pictures(folder: Path, pattern: str = "*") -> list[Path]:
     """Image files of a folder, sorted; OptionsError if there are none."""
-    found = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in READABLE_SUFFIXES)
+    # Files that begin with a dot are the litter of other systems (._x.jpg) or half written.
+    found = sorted(
+        path
+        for path in folder.glob(pattern)
+        if path.suffix.lower() in READABLE_SUFFIXES and not path.name.startswith(".")
+    )
     if not found:
         raise OptionsError(f"there are no pictures in {folder / pattern}; check it", path=folder)
     return found

@@ -20,11 +20,13 @@ from training.data.picture import Picture
 from training.data.sources import list_entries, read_picture
 from training.evaluation.composites import pair_up, put_together, read_recipes
 from training.evaluation.movies import list_movies, read_movie
+from training.evaluation.put_aside import put_aside
 
 # What a set is. "mask", "alpha": pictures beside their masks or alphas. "background": pictures
 # without people. "composites": a CSV of cut-outs and the background each is put on. "cutout": a
 # folder of RGBA pictures, put on pictures of the folder `background`. "clips": a folder of clips.
-KINDS = ("mask", "alpha", "background", "composites", "cutout", "clips")
+# "manifest": what `prepare` has put aside.
+KINDS = ("mask", "alpha", "background", "composites", "cutout", "clips", "manifest")
 
 # Where a set counts. "picture": everywhere. "target_box": in a box round the labelled person, for
 # truths that label one person among others.
@@ -135,6 +137,9 @@ def _found(data: Path, chosen: EvaluationSet) -> Iterator[Clip]:
     path = data / chosen.path
     if chosen.kind == "clips":
         yield from _moving(path)
+    elif chosen.kind == "manifest":
+        for name, read in put_aside(path):
+            yield _still(name, read)
     elif chosen.kind in ("composites", "cutout"):
         listed = chosen.kind == "composites"
         recipes = read_recipes(path, data) if listed else pair_up(path, data / chosen.background)

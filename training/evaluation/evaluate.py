@@ -47,6 +47,7 @@ __all__ = [
     "Finding",
     "Row",
     "cases",
+    "clips",
     "evaluate_set",
     "findings",
     "mean_figures",

@@ -48,6 +48,12 @@ class Job:
                 "--write-images measures nothing; leave --predictions, --write-predictions, --json "
                 "and --worst out"
             )
+        # Measuring takes long: what cannot be written at its end is refused before.
+        for file in filter(None, (self.json, self.worst)):
+            if not file.parent.is_dir():
+                raise OptionsError(f"there is no folder {file.parent} for {file.name}; make it")
+        if self.worst and self.worst.suffix.lower() != ".png":
+            raise OptionsError(f"--worst is {self.worst}; a sheet is a PNG, so end it in .png")
 
 
 def run(job: Job) -> str:

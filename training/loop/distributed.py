@@ -112,12 +112,17 @@ def joined_team(device: str) -> Iterator[Team]:
 
 
 def check_shares(phases: Sequence[Phase], team: Team) -> None:
-    """OptionsError if a phase's batch cannot be shared evenly."""
+    """OptionsError if a phase's batch cannot be shared evenly, or a share is too little."""
     for phase in phases:
         if phase.batch % team.size:
             raise OptionsError(
                 f"a batch of {phase.batch} ({phase.train}) cannot be shared by {team.size} "
                 f"processes; use a multiple of {team.size}"
+            )
+        if phase.crop_pixels < 64 and phase.batch == team.size:
+            raise OptionsError(
+                f"one picture of {phase.crop_pixels} pixels a step ({phase.train}) is a single "
+                "value to the deepest batch norm; use a larger crop_pixels or batch"
             )
 
 

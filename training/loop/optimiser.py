@@ -29,6 +29,15 @@ def make_optimiser(model: SemanticHumanMatting, phase: Phase) -> torch.optim.Ada
     return torch.optim.AdamW(groups, lr=phase.learning_rate, weight_decay=_WEIGHT_DECAY)
 
 
+def restore_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over the moments that were saved. The peaks stay those of the phase as it reads now: a
+    run may go on with another learning rate."""
+    peaks = [group["peak"] for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, peak in zip(optimiser.param_groups, peaks, strict=True):
+        group["peak"] = peak
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, phase: Phase) -> float:
     """Give each group its rate for a step of the phase; returns that of most of the network."""
     factor = learning_rate_factor(step, phase)

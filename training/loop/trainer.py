@@ -11,13 +11,12 @@ torch's generators are saved, validation leaves both alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from shm_engine.checkpoint import save_checkpoint
 from shm_engine.errors import MattingError, OptionsError
@@ -34,10 +33,12 @@ from training.loop.distributed import (
     gradients,
     running_statistics,
 )
+from training.loop.loading import load_batches
 from training.loop.log import Row
 from training.loop.optimiser import (
     make_optimiser,
     make_scaler,
+    restore_optimiser,
     set_learning_rate,
     training_precision,
     update,
@@ -78,6 +79,8 @@ class Trainer:
         self.preprocessing = Preprocessing()
         self.progress = Progress()
         self.validation = Validation(config) if config.validate_every else None
+        if self.validation and team.leads:
+            self.validation.find_pictures()
         self.best = Best()
         self.precision = training_precision(self.device)
         self.scaler = make_scaler(self.device, self.precision)
@@ -94,11 +97,11 @@ class Trainer:
 
     def run(self, *, stop_after_steps: int | None = None) -> None:
         """Train to the end of the last phase, or for some steps of this call."""
-        if self.progress.phase == len(self.config.phases):
+        if self.is_complete:
             return
         left = math.inf if stop_after_steps is None else stop_after_steps
         with open_report(self.folder, self.config, self.steps_done, self.team) as report:
-            while self.progress.phase < len(self.config.phases) and left > 0:
+            while not self.is_complete and left > 0:
                 left -= self._run_phase(self.config.phases[self.progress.phase], left, report)
             report.flush()
             self.save()
@@ -120,6 +123,11 @@ class Trainer:
         }
         write_state(self._state_path, state)
         self._write_weights("weights.safetensors")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all phases are done."""
+        return self.progress.phase >= len(self.config.phases)
 
     @property
     def steps_done(self) -> int:
@@ -154,7 +162,7 @@ class Trainer:
                 raise ValueError(f"step {self.progress.step} of {phase.steps}")
             self.optimiser = make_optimiser(self.model, phase)
             if self.progress.step > 0:  # a phase begins with a fresh one, also one added later
-                self.optimiser.load_state_dict(state["optimiser"])
+                restore_optimiser(self.optimiser, state["optimiser"])
             if state["scaler"]:  # empty where it was not needed
                 self.scaler.load_state_dict(state["scaler"])
             best = Best(**state["best"])
@@ -177,7 +185,7 @@ class Trainer:
         if self.progress.step == phase.steps:
             self.progress.phase += 1
             self.progress.step = 0
-            if self.progress.phase < len(self.config.phases):
+            if not self.is_complete:
                 self.optimiser = make_optimiser(self.model, self.config.phases[self.progress.phase])
         return steps
 
@@ -246,26 +254,16 @@ class Trainer:
             "steps_done": self.steps_done,
         }
 
-    def _batches(self, phase: Phase, steps: int) -> DataLoader[Sample]:
-        if self.workers:
-            # A fork copies OpenCV's pool without its threads: a loader would wait for ever.
-            cv2.setNumThreads(1)
+    def _batches(self, phase: Phase, steps: int) -> Iterator[Sample]:
         dataset = MattingDataset(
             self.config,
             crop_pixels=phase.crop_pixels,
             first=self.progress.samples,
             count=steps * phase.batch,
         )
-        return DataLoader(
-            dataset,
-            batch_sampler=Share(steps, phase.batch, self.team),
-            num_workers=self.workers,
-            prefetch_factor=4 if self.workers else None,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=_one_thread,
-            # Its own: each start of a loader draws a seed, and a resumed run starts more of them.
-            generator=torch.Generator(),
-        )
+        share = Share(steps, phase.batch, self.team)
+        pinned = self.device.type == "cuda"
+        return load_batches(dataset, share, workers=self.workers, pinned=pinned)
 
 
 def _first_model(config: TrainingConfig) -> SemanticHumanMatting:
@@ -279,7 +277,3 @@ def _first_model(config: TrainingConfig) -> SemanticHumanMatting:
     if config.start_from:
         load_weights(model, config.architecture, Path(config.start_from))
     return model
-
-
-def _one_thread(_: int) -> None:
-    cv2.setNumThreads(1)

@@ -24,6 +24,7 @@ from training.evaluation.evaluate import (
     QUICK_METRICS,
     EvaluationSet,
     Row,
+    clips,
     findings,
     read_evaluation,
     summarise,
@@ -59,6 +60,11 @@ class Validation:
         self._sets = listed.sets
         self._most = config.validation_pictures or None
         self._every = config.validate_every
+
+    def find_pictures(self) -> None:
+        """OptionsError if a set has none: now, not after hours of training."""
+        for chosen in self._sets:
+            next(clips(self._data, chosen))
 
     @property
     def pictures(self) -> str:

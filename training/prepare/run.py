@@ -18,7 +18,7 @@ from shm_engine.errors import MattingError, OptionsError
 from training.data.manifest import relative_path, write_manifest
 from training.prepare.journal import Journal
 from training.prepare.layouts import Refusal, list_files, resolve
-from training.prepare.options import SOLVABLE_KINDS, PrepareOptions, SetOptions
+from training.prepare.options import ALPHAS, SOLVABLE_KINDS, PrepareOptions, SetOptions
 from training.prepare.pictures import Done, Task, prepare_picture
 from training.prepare.pool import Mapper
 from training.prepare.rows import Prepared, Usable, usable
@@ -39,6 +39,8 @@ def choose(
 ) -> PrepareOptions:
     """The options with every layout and kind found; what is not None here replaces what they say,
     `alpha` only in sets of a kind that has something to solve. Raises OptionsError."""
+    if alpha not in (None, *ALPHAS):
+        raise OptionsError(f"alpha is {alpha!r}; use one of {', '.join(ALPHAS)}")
     sets = []
     for chosen in options.sets:
         found = resolve(chosen, Path(options.data))
