@@ -31,6 +31,7 @@ from training.__main__ import commands
 from training.config import TrainingConfig
 from training.loop import trainer
 from training.loop.phases import OBJECTIVES
+from training.loop.state import check_identity, identity_of
 from training.loop.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -335,6 +336,27 @@ def test_a_state_that_does_not_belong_is_refused_with_its_path(
     with pytest.raises(CheckpointError, match="does not belong to this run") as caught:
         Trainer(config_of(), tmp_path, workers=0)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("hair", 0.9), ("seed", 8), ("ema_decay", 0.5), ("background", "people/alpha")],
+)
+def test_a_run_goes_on_only_as_it_began(
+    config_of, uninterrupted: Path, name: str, value: object
+) -> None:
+    with pytest.raises(CheckpointError, match=f"another {name}") as caught:
+        Trainer(config_of(**{name: value}), uninterrupted, workers=0)
+    assert caught.value.path == uninterrupted / "state.pt"
+    Trainer(config_of(log_every=1, save_every=3), uninterrupted, workers=0)
+
+
+def test_a_key_that_is_newer_than_the_state_had_its_default(config_of) -> None:
+    known = identity_of(config_of())
+    del known["hair"]
+    check_identity(known, config_of(), Path("state.pt"))
+    with pytest.raises(CheckpointError, match="another hair"):
+        check_identity(known, config_of(hair=0.9), Path("state.pt"))
 
 
 def test_what_a_run_cannot_use_is_named(config_of, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pickle
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import torch
 
 from shm_engine.errors import CheckpointError
 from shm_engine.files import replacing
+from training.config import TrainingConfig
 from training.disk import writing_to
+from training.stored import checksum
 
 # What loading raises for a file that is of another kind, cut, or of another run.
 _NOT_A_STATE = (
@@ -27,6 +30,20 @@ _NOT_A_STATE = (
     TypeError,
     ValueError,
 )
+
+
+# Phases can be added to a run, data be moved, and what is told be told otherwise.
+_MAY_CHANGE = {
+    "phases",
+    "data",
+    "save_every",
+    "log_every",
+    "validation",
+    "validate_every",
+    "validation_pictures",
+    "charts",
+    "strips_every",
+}
 
 
 @dataclass
@@ -66,6 +83,29 @@ def belonging_to_the_run(path: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{path} does not belong to this run; train into another folder", path=path
         ) from error
+
+
+def identity_of(config: TrainingConfig) -> dict[str, str]:
+    """Every key that decides what a run becomes, in words; a manifest by what it holds."""
+    identity = {
+        name: repr(value)
+        for name, value in dataclasses.asdict(config).items()
+        if name not in _MAY_CHANGE
+    }
+    return identity | {name: checksum(Path(name)) for name in config.manifests}
+
+
+def check_identity(known: dict[str, str], config: TrainingConfig, path: Path) -> None:
+    """CheckpointError naming the first key in which `config` differs from the state in `path`."""
+    # A key that is newer than the state had its default's effect.
+    defaults = {key.name: repr(key.default) for key in dataclasses.fields(config)}
+    for name, value in identity_of(config).items():
+        if known.get(name, defaults.get(name)) != value:
+            raise CheckpointError(
+                f"{path} was made with another {name}; take that back, or train into another "
+                "folder",
+                path=path,
+            )
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -49,6 +49,8 @@ from training.loop.report import Report, open_report
 from training.loop.state import (
     Progress,
     belonging_to_the_run,
+    check_identity,
+    identity_of,
     random_state,
     read_state,
     restore_random_state,
@@ -112,7 +114,7 @@ class Trainer:
         if not self.team.leads:
             return
         state = {
-            "identity": self._identity,
+            "identity": identity_of(self.config),
             "progress": vars(self.progress),
             "best": vars(self.best),
             "random": random,
@@ -142,17 +144,9 @@ class Trainer:
     def _state_path(self) -> Path:
         return self.folder / "state.pt"
 
-    @property
-    def _identity(self) -> list[str]:
-        """What may not change between the parts of a run. Phases may: some can be added."""
-        config = self.config
-        pictures = f"{config.sources} {config.manifests}"
-        return [config.architecture, str(config.seed), pictures]
-
     def _resume(self, state: Any) -> None:
         with belonging_to_the_run(self._state_path):
-            if state["identity"] != self._identity:
-                raise ValueError("other architecture, seed or sources")
+            check_identity(state["identity"], self.config, self._state_path)
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             self.average.load_state_dict(state["average"])
