@@ -50,10 +50,7 @@ def prepare(  # noqa: PLR0913 - a parameter an option
 
 @commands.command()
 @click.argument("config", type=click.Path(path_type=Path))
-# Two names: torchrun takes --run for the beginning of an option of its own.
-@click.option(
-    "--folder", "--run", "folder", type=click.Path(path_type=Path), help="Default: runs/CONFIG."
-)
+@click.option("--folder", type=click.Path(path_type=Path), help="Default: runs/CONFIG.")
 @click.option("--device", default=MatterOptions.device, show_default=True)
 @click.option("--workers", type=click.IntRange(0), default=1, show_default=True, help="Loaders.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of the network; default: all.")

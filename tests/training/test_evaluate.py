@@ -87,7 +87,7 @@ def test_means_agree_with_numbers_computed_by_hand(sets: Path) -> None:
     assert halves[:2] == ("halves", 2)
     assert halves.means == pytest.approx(half | {"sad": 300 / 1000})
     assert composed.means == pytest.approx(half | {"sad": 192 / 1000})
-    empty = {"mad": 0.25, "mse": 0.0625, "iou": 1.0, "mean_alpha": 0.25, "sad": 62.5 / 1000}
+    empty = {"mad": 0.25, "mse": 0.0625, "mean_alpha": 0.25, "sad": 62.5 / 1000}
     assert nobody.means == pytest.approx(empty)
     assert [unit.name for unit in halves.units] == ["a", "b"]
 

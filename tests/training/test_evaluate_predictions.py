@@ -180,3 +180,14 @@ def test_wishes_that_contradict_one_another_are_refused(
 ) -> None:
     with pytest.raises(OptionsError, match=said):
         evaluate(sets, *arguments)
+
+
+def test_an_opaque_picture_that_may_hold_the_matte_as_grey_is_no_matte(tmp_path: Path) -> None:
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    opaque = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    store(tmp_path / "grey.png", opaque)
+    with pytest.raises(ImageFileError, match="is that the matte"):
+        read_alpha(tmp_path / "grey.png")
+    opaque[..., 0] //= 2  # colours: a person who fills the picture
+    store(tmp_path / "colour.png", opaque)
+    assert (read_alpha(tmp_path / "colour.png") == 1).all()

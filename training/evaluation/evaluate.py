@@ -151,6 +151,8 @@ def findings(
             now = Pair(alpha, case.true_alpha)
             figures = {name: metric(*now, case.region) for name, metric in metrics.items()}
             inside = alpha if case.region is None else alpha[case.region]
+            if chosen.kind == "background":
+                figures.pop("iou", None)  # with nobody there it says 0 or 1 and means nothing
             figures["mean_alpha"] = float(inside.mean(dtype=np.float64))
             if chosen.kind == "clips":
                 figures["dtssd"] = dtssd(now, before, case.region)

@@ -60,10 +60,18 @@ def read_alpha(path: Path) -> Alpha:
 def _coverage(pixels: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
     if pixels.ndim == 2:
         return pixels
-    if pixels.shape[2] == 4:
-        return pixels[..., 3]
     # Some programs write grey as three equal channels.
-    if not (pixels == pixels[..., :1]).all():
+    grey = bool((pixels[..., :3] == pixels[..., :1]).all())
+    if pixels.shape[2] == 4:
+        opaque = bool((pixels[..., 3] == _LARGEST[pixels.dtype]).all())
+        if opaque and grey and np.ptp(pixels[..., 0].astype(np.int64)) > 0:
+            raise ImageFileError(
+                f"the prediction {path} is opaque, with a grey picture: is that the matte? "
+                "write it as grey without alpha, or as the alpha of the picture",
+                path=path,
+            )
+        return pixels[..., 3]
+    if not grey:
         raise ImageFileError(
             f"the prediction {path} has colours but no alpha; write grey or RGBA", path=path
         )

@@ -97,7 +97,8 @@ class Report:
     def validated(self, place: Row, verdict: Verdict, best: float) -> None:
         """A validation; `best` is the lowest score with this one."""
         sets = {
-            row.name: {name: round(row.means[name], 6) for name in _FIGURES} for row in verdict.rows
+            row.name: {n: round(row.means[n], 6) for n in _FIGURES if n in row.means}
+            for row in verdict.rows
         }
         self._give(
             place
