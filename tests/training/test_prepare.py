@@ -155,6 +155,7 @@ def test_in_aisegment_s_layout_alpha_is_taken_out_of_the_cutouts(
         (".", "has no layout that is known"),
         ("mixed", "has no layout that is known"),
         ("lonely", "has no layout that is known"),
+        ("parent", "has no layout that is known"),
         ("trimaps", "neither mask/ nor alpha/; choose alpha knn"),
     ],
 )
@@ -162,6 +163,8 @@ def test_a_folder_of_no_layout_is_named(tmp_path: Path, folder: str, words: str)
     grey = np.full((40, 40, 3), 90, np.uint8)
     store(tmp_path / "mixed" / "a.png", grey)
     store(tmp_path / "mixed" / "b.png", np.full((40, 40, 4), 90, np.uint8))
+    store(tmp_path / "parent" / "stray.png", grey)
+    store(tmp_path / "parent" / "set" / "a.png", grey)
     store(tmp_path / "lonely" / "image" / "a.png", grey)
     store(tmp_path / "trimaps" / "image" / "a.png", grey)
     store(tmp_path / "trimaps" / "trimap" / "a.png", grey[..., 0])

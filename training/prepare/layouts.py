@@ -92,7 +92,7 @@ def _detect(folder: Path) -> str:
             return name
     raise OptionsError(
         f"{folder} has no layout that is known: image/ with mask/, alpha/ or trimap/; rgba/; "
-        "clip_img/ with matting/; or pictures that are all cut-outs or all not",
+        "clip_img/ with matting/; or nothing but pictures, all cut-outs or none",
         path=folder,
     )
 
@@ -217,7 +217,10 @@ def _list_cutouts(folder: Path, kind: str) -> Listing:
 
 
 def _looks(folder: Path) -> list[bool]:
-    """For a few pictures of the folder, whether each has a transparent pixel."""
+    """For a few pictures of the folder, whether each has a transparent pixel; none if there are
+    folders in it: pictures beside them are there by mistake."""
+    if any(path.is_dir() and not path.name.startswith(".") for path in folder.glob("*")):
+        return []
     found = _pictures(folder.glob("*"))
     step = max(1, len(found) // _LOOKED_AT)
     return [_is_cutout(path) for path in found[::step][:_LOOKED_AT]]
