@@ -26,15 +26,17 @@ _ACCEPTED_IN_ARRAYS: dict[Any, type] = {"tuple[str, ...]": str, "tuple[int, int]
 # What the truth of a source is worth. "mask": outline right to a few pixels, image/ and mask/.
 # "alpha": the same, exact to the pixel. "cutout": RGBA, exact alpha, put on a background.
 # "background": pictures without people. "pasted_mask": people of "mask", put on a background.
-# "pseudo": alpha that a network gave, with a trimap that is unknown where it is not believed.
-KINDS = ("mask", "alpha", "cutout", "pasted_mask", "background", "pseudo")
+# "solved": alpha that matting gave inside the trimap of a mask. "pseudo": alpha that a network gave,
+# with a trimap that is unknown where it is not believed.
+KINDS = ("mask", "alpha", "solved", "cutout", "pasted_mask", "background", "pseudo")
 # People without surroundings: they are put on backgrounds.
 COMPOSED = ("cutout", "pasted_mask")
 
 
 def outline_weight_of(kind: str) -> float:
-    """What the surroundings of an outline are worth by default: masks are right to a few pixels."""
-    return 0.25 if kind in ("mask", "pasted_mask") else 1.0
+    """What the surroundings of an outline are worth by default: masks are right to a few pixels,
+    solved alphas mostly to the pixel, the others always."""
+    return {"mask": 0.25, "pasted_mask": 0.25, "solved": 0.5}.get(kind, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

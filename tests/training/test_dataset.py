@@ -60,8 +60,8 @@ def test_every_kind_gives_samples_whose_trimap_fits_the_alpha(config_of, kind: s
         alpha = sample.alpha[0] / 255
         assert (alpha[sample.trimap == Trimap.FOREGROUND] >= 1 - CERTAIN).all()
         assert (alpha[sample.trimap == Trimap.BACKGROUND] <= CERTAIN).all()
-        rough = kind in ("mask", "pasted_mask")
-        assert sample.outline_weight.item() == (0.25 if rough else 1)
+        trust = {"mask": 0.25, "pasted_mask": 0.25, "solved": 0.5}.get(kind, 1.0)
+        assert sample.outline_weight.item() == trust
         assert (sample.trimap == IGNORED).any() == (kind == "pseudo")
         if kind == "background":
             assert not sample.alpha.any()

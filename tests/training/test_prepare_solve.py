@@ -172,7 +172,7 @@ def test_solved_alphas_replace_masks_and_what_cannot_be_solved_is_refused(tmp_pa
     chosen = choose(options, alpha="closed_form", validate_every=None, seed=None)
     prepare(chosen, tmp_path / "out", map)
     disc, scene = read_manifest(tmp_path / "out" / "manifest.csv")
-    assert (disc.kind, scene.kind) == ("alpha", "background")
+    assert (disc.kind, scene.kind) == ("solved", "background")
     assert disc.alpha == tmp_path.resolve() / "out" / "people" / "alpha" / "disc.png"
     assert disc.alpha_sha256 == checksum(disc.alpha)
     found = cv2.imread(str(disc.alpha), cv2.IMREAD_UNCHANGED)

@@ -36,7 +36,7 @@ COLUMNS = (
 SPLITS = ("train", "val")
 
 # Kinds whose opacity is a file of its own. The others carry it with them, or show nobody.
-KINDS_WITH_ALPHA = ("mask", "alpha", "pasted_mask", "pseudo")
+KINDS_WITH_ALPHA = ("mask", "alpha", "solved", "pasted_mask", "pseudo")
 
 _CHECKSUM = re.compile(r"[0-9a-f]{64}")
 

@@ -107,7 +107,7 @@ def list_entries(folder: Path, kind: str, pattern: str = "*") -> list[Entry]:
     if kind == "cutout":
         inner = folder / "rgba" if (folder / "rgba").is_dir() else folder
         return [Entry(path, None) for path in list_pictures(inner, pattern)]
-    truth = folder / ("alpha" if kind in ("alpha", "pseudo") else "mask")
+    truth = folder / ("alpha" if kind in ("alpha", "solved", "pseudo") else "mask")
     masks = {path.stem: path for path in list_pictures(truth)}
     images = list_pictures(folder / "image", pattern)
     unmatched = [path.name for path in images if path.stem not in masks]

@@ -84,7 +84,7 @@ def _row_of(task: Task, outcome: Outcome, split: str) -> ManifestRow:
     if "alpha" in outcome.outputs:
         alpha, alpha_sha256 = task.output("alpha"), outcome.outputs["alpha"]
     if task.chosen.alpha != "keep":
-        kind = "alpha"  # what was solved is a mask no longer
+        kind = "solved"  # a mask no longer, and not exact
     if kind not in KINDS_WITH_ALPHA:
         alpha, alpha_sha256 = None, ""
     made = "trimap" in outcome.outputs
