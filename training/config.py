@@ -26,8 +26,8 @@ _ACCEPTED_IN_ARRAYS: dict[Any, type] = {"tuple[str, ...]": str, "tuple[int, int]
 # What the truth of a source is worth. "mask": outline right to a few pixels, image/ and mask/.
 # "alpha": the same, exact to the pixel. "cutout": RGBA, exact alpha, put on a background.
 # "background": pictures without people. "pasted_mask": people of "mask", put on a background.
-# "solved": alpha that matting gave inside the trimap of a mask. "pseudo": alpha that a network gave,
-# with a trimap that is unknown where it is not believed.
+# A "solved" alpha came from matting inside the trimap of a mask. "pseudo": alpha that a network
+# gave, with a trimap that is unknown where it is not believed.
 KINDS = ("mask", "alpha", "solved", "cutout", "pasted_mask", "background", "pseudo")
 # People without surroundings: they are put on backgrounds.
 COMPOSED = ("cutout", "pasted_mask")
