@@ -1,4 +1,4 @@
-"""What `python -m training evaluate` does, from the list of sets to the report; prints nothing."""
+"""What `python -m training evaluate` does, from the list of sets to the report."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from shm_engine.checkpoint import load_checkpoint
 from shm_engine.errors import OptionsError
@@ -81,7 +83,9 @@ def _measure(job: Job, config: EvaluationConfig, chosen: list[EvaluationSet]) ->
         found: Iterator[Finding] = worst.watching(findings(predict, data, one))
         if job.write_predictions is not None:
             found = writing(found, job.write_predictions)
-        rows.append(summarise(one.name, found))
+        # On a terminal alone, and gone when the set is done.
+        progress = tqdm(found, desc=one.name, unit="", leave=False, disable=None)
+        rows.append(summarise(one.name, progress))
     by_category = rows_by_category(rows, categories)
     if job.json is not None:
         write_json(job.json, about, rows, by_category)
