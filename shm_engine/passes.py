@@ -18,14 +18,16 @@ class Pass:
     """One kind of output.
 
     colours: gives [3, H, W] straight sRGB, or [1, H, W] for a grey picture; uint8 or uint16 over
-        their full range, or float32 in [0, 1]. Where it returns `matte.frame.image` itself, a sink
-        may write the source's own samples instead, without a way through RGB.
+        their full range, or float32 in [0, 1].
     has_alpha: whether matte.alpha belongs to the picture.
+    shows_frame: whether `colours` are matte.colours. A sink may then write the source's own
+        samples, without a way through RGB, and matte.foreground over them.
     """
 
     name: str
     colours: Callable[[Matte], torch.Tensor]
     has_alpha: bool = False
+    shows_frame: bool = False
 
     def picture(self, matte: Matte) -> torch.Tensor:
         """The whole picture, [1, 3 or 4, H, W] of one dtype: the colours, then alpha if it has any.
@@ -36,6 +38,10 @@ class Pass:
         if not self.has_alpha:
             return colours
         return torch.cat([colours, from_unit(matte.alpha, colours.dtype)])
+
+
+def _colours(matte: Matte) -> torch.Tensor:
+    return matte.colours
 
 
 def _trimap(matte: Matte) -> torch.Tensor:
@@ -63,9 +69,9 @@ def composite_over(background: torch.Tensor) -> Pass:
 PASSES: Mapping[str, Pass] = {
     made.name: made
     for made in (
-        Pass(name="rgba", colours=lambda matte: matte.colours, has_alpha=True),
+        Pass(name="rgba", colours=_colours, has_alpha=True, shows_frame=True),
         Pass(name="alpha", colours=lambda matte: matte.alpha),
-        Pass(name="foreground", colours=lambda matte: matte.colours),
+        Pass(name="foreground", colours=_colours, shows_frame=True),
         Pass(name="trimap", colours=_trimap),
     )
 }

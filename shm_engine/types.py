@@ -53,35 +53,87 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Draft:
+    """A matte at the working size: what the network said, before it is drawn at full size.
+
+    image: [3, h, w] float32 in [0, 1]: the frame as the network saw it, square pixels.
+    alpha: [1, h, w] float32 in [0, 1].
+    trimap: [3, h, w] float32 probabilities in the order of `trimap.Trimap`; or None.
+    """
+
+    frame: Frame
+    image: torch.Tensor
+    alpha: torch.Tensor
+    trimap: torch.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check_tensor("image", self.image, 3, (torch.float32,))
+        _check_tensor("alpha", self.alpha, 1, (torch.float32,))
+        sizes = {self.image.shape[1:], self.alpha.shape[1:]}
+        if self.trimap is not None:
+            _check_tensor("trimap", self.trimap, 3, (torch.float32,))
+            sizes.add(self.trimap.shape[1:])
+        if len(sizes) > 1:
+            raise ValueError(f"a draft has one size; these have {[tuple(size) for size in sizes]}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Foreground:
+    """Straight sRGB colours of the pixels that show something else as well.
+
+    pixels: [N] int64, ascending: y * width + x of each, in its frame.
+    colours: [3, N] with the dtype of the frame's image. All other pixels keep the frame's colours.
+    """
+
+    pixels: torch.Tensor
+    colours: torch.Tensor
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 1 or self.pixels.dtype != torch.int64:
+            raise ValueError(f"pixels are {self.pixels.dtype}; [N] int64 is needed")
+        if self.colours.shape != (3, len(self.pixels)):
+            raise ValueError(
+                f"colours have shape {tuple(self.colours.shape)}; [3, {len(self.pixels)}] is needed"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Matte:
     """What was found for one frame.
 
     alpha: [1, H, W] float32 at the frame's size, linear coverage in [0, 1].
     trimap: [3, h, w] float32 probabilities in the order of `trimap.Trimap`, of the whole frame at
         the size they were decided at (enlarging them is left to who draws them); or None.
-    foreground: [3, H, W] straight sRGB colours with the dtype of frame.image, or None where the
-        source colours are to be used.
+    foreground: the colours of people where the background shines through, or None where the
+        source's colours are to be used.
     """
 
     frame: Frame
     alpha: torch.Tensor
     trimap: torch.Tensor | None = None
-    foreground: torch.Tensor | None = None
+    foreground: Foreground | None = None
 
     def __post_init__(self) -> None:
         _check_tensor("alpha", self.alpha, 1, (torch.float32,))
         if self.trimap is not None:
             _check_tensor("trimap", self.trimap, 3, (torch.float32,))
+        if self.alpha.shape[1:] != self.frame.image.shape[1:]:
+            raise ValueError(
+                f"alpha is {tuple(self.alpha.shape[1:])} but its frame is {self.frame.size}"
+            )
         if self.foreground is not None:
-            _check_tensor("foreground", self.foreground, 3, (self.frame.image.dtype,))
-        for name in ("alpha", "foreground"):
-            tensor = getattr(self, name)
-            if tensor is not None and tensor.shape[1:] != self.frame.image.shape[1:]:
-                raise ValueError(
-                    f"{name} is {tuple(tensor.shape[1:])} but its frame is {self.frame.size}"
-                )
+            dtype = self.foreground.colours.dtype
+            if dtype != self.frame.image.dtype:
+                raise ValueError(f"foreground is {dtype} but its frame {self.frame.image.dtype}")
 
     @property
     def colours(self) -> torch.Tensor:
-        """The straight colours to composite with: the estimated foreground, else the source."""
-        return self.frame.image if self.foreground is None else self.foreground
+        """Straight sRGB to composite with, [3, H, W] like frame.image, which it is where there is
+        no estimate."""
+        if self.foreground is None:
+            return self.frame.image
+        colours = self.frame.image.clone(memory_format=torch.contiguous_format)
+        # By NumPy, for torch cannot index uint16.
+        flat = colours.numpy().reshape(3, -1)
+        flat[:, self.foreground.pixels.numpy()] = self.foreground.colours.numpy()
+        return colours

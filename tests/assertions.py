@@ -40,6 +40,15 @@ DATA_PARALLEL = Tolerance(
 )
 CODE_8_BIT = Tolerance(0.501 / 255, "rounding to the nearest of 256 levels")
 CODE_16_BIT = Tolerance(0.501 / 65535, "rounding to the nearest of 65536 levels")
+DETAIL_FLOAT32 = Tolerance(
+    1e-4, "alpha is a constant and a slope of up to 10 by a colour: the two cancel in float32"
+)
+COLOUR_8_BIT = Tolerance(
+    1 / 512 + 1e-6, "colours are estimated to half a step of 8 bits, the arithmetic is float32"
+)
+SPREAD_COLOUR = Tolerance(
+    0.05, "half-covered pixels hold half of the other colour and count a sixteenth; the mean"
+)
 COMPOSITE_8_BIT = Tolerance(
     3.5 / 255, "premultiplied, moved, tinted, put over: each step rounds or cuts to 8 bits"
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from shm_engine.errors import MattingError
-from shm_engine.options import MatterOptions
+from shm_engine.options import SMOOTHINGS, MatterOptions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -107,6 +107,13 @@ def train(  # noqa: PLR0913 - a parameter an option
 @click.option("--model", type=click.Path(path_type=Path), help="Weights; default: the shipped.")
 @click.option("--device", default=MatterOptions.device, show_default=True)
 @click.option("--size", default=MatterOptions.long_side_pixels, show_default=True)
+@click.option(
+    "--smooth",
+    type=click.Choice(SMOOTHINGS),
+    default=MatterOptions.smoothing,
+    show_default=True,
+    help="How hard to hold clips still.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Threads of the network; default: all.")
 @click.option(
     "--categories",
@@ -144,6 +151,7 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
     model: Path | None,
     device: str,
     size: int,
+    smooth: str,
     threads: int | None,
     categories: Path | None,
     predictions: Path | None,
@@ -165,7 +173,9 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
         sets=sets,
         only=only,
         model=model,
-        options=MatterOptions(device=device, long_side_pixels=size),
+        options=MatterOptions(
+            device=device, long_side_pixels=size, smoothing=smooth, foreground="source"
+        ),
         categories=categories,
         predictions=predictions,
         write_predictions=write_predictions,
@@ -196,7 +206,9 @@ def label(folder: Path, out: Path, model: Path | None, device: str, weight: floa
     from shm_engine.matter import Matter
     from training.data.label import LabelOptions, label_folder
 
-    matter = Matter.load(model, MatterOptions(device=device))
+    # Two views of one picture are no film, and colours are not wanted.
+    options = MatterOptions(device=device, smoothing="off", foreground="source")
+    matter = Matter.load(model, options)
     summary = label_folder(folder, out, matter, LabelOptions(), weight)
     for reason in summary.refused:
         print(f"left out: {reason}", file=sys.stderr)

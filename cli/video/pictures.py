@@ -25,7 +25,7 @@ from cli.video.info import (
 )
 from shm_engine.compositing import as_unit
 from shm_engine.passes import Pass
-from shm_engine.types import Matte
+from shm_engine.types import Foreground, Matte
 
 # H.273 matrix -> swscale's number for it; BT.601 has two codes with one meaning.
 _SWSCALE_MATRIX = {
@@ -35,6 +35,15 @@ _SWSCALE_MATRIX = {
     BT601_525: 5,
     SMPTE240M: 7,
     BT2020: 9,
+}
+# What red and blue count in luma, by matrix (H.273, table 4).
+_LUMA_WEIGHTS = {
+    BT709: (0.2126, 0.0722),
+    BT470M: (0.30, 0.11),
+    BT601_625: (0.299, 0.114),
+    BT601_525: (0.299, 0.114),
+    SMPTE240M: (0.212, 0.087),
+    BT2020: (0.2627, 0.0593),
 }
 # swscale takes 255 << 8, not 65535, for white wherever a sample has more than 8 bits.
 _SWSCALE_WHITE = 0xFF00
@@ -105,11 +114,13 @@ class FrameWriter:
 
     def frame(self, matte: Matte) -> VideoFrame:
         """The picture of `matte` for the encoder, without its time."""
-        colours = self._pass.colours(matte)
-        if colours.shape[0] == 1:
+        native = matte.frame.native
+        if self._pass.shows_frame and isinstance(native, VideoFrame):
+            picture = self._from_native(native)
+            if matte.foreground is not None:
+                self._write_colours(picture, matte.foreground)
+        elif (colours := self._pass.colours(matte)).shape[0] == 1:
             picture = self._from_grey(colours)
-        elif colours is matte.frame.image and isinstance(matte.frame.native, VideoFrame):
-            picture = self._from_native(matte.frame.native)
         else:
             picture = self._from_rgb(colours)
         if self._pass.has_alpha:
@@ -156,6 +167,21 @@ class FrameWriter:
         for plane in (1, 2):
             _plane(picture, plane)[...] = 1 << (bits - 1)
         return picture
+
+    def _write_colours(self, picture: VideoFrame, foreground: Foreground) -> None:
+        """Y'CbCr (H.273, equations 38 to 40) of these pixels alone, in limited range."""
+        k_red, k_blue = _LUMA_WEIGHTS[self.output_tags.matrix]
+        red, green, blue = as_unit(foreground.colours).cpu().numpy()
+        luma = k_red * red + (1 - k_red - k_blue) * green + k_blue * blue
+        blue_difference = (blue - luma) / (2 * (1 - k_blue))
+        red_difference = (red - luma) / (2 * (1 - k_red))
+        unit = np.float32(1 << (picture.format.components[0].bits - 8))
+        rows, columns = np.divmod(foreground.pixels.numpy(), self._info.display_width)
+        for plane, level in enumerate(
+            (16 + 219 * luma, 128 + 224 * blue_difference, 128 + 224 * red_difference)
+        ):
+            upright = self._info.orientation.upright(_plane(picture, plane))
+            upright[rows, columns] = level * unit + np.float32(0.5)
 
     def _write_alpha(self, picture: VideoFrame, alpha: torch.Tensor) -> None:
         """round(alpha * largest value), past swscale, which is off by up to one in alpha."""

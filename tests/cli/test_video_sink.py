@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cli.video import VideoInfo, VideoSource
 from shm_engine.compositing import as_unit, from_unit
 from shm_engine.passes import PASSES, composite_over
-from shm_engine.types import Frame, Matte
+from shm_engine.types import Foreground, Frame, Matte
 from tests.cli.clips import (
     ALPHA,
     PRORES_COLOUR,
@@ -146,28 +146,33 @@ def test_size_turn_and_pixel_aspect_are_kept(tmp_path: Path) -> None:
         ((9, 14, 9, 1), 9, False, (9, 1, 9, 1)),
     ],
 )
-@pytest.mark.parametrize("through_rgb", [False, True])
+@pytest.mark.parametrize("way", ["samples", "foreground", "rgb"])
 def test_colour_and_its_tags_survive(
     tmp_path: Path,
     tags: tuple[int, int, int, int] | None,
     matrix: int,
     full_range: bool,
     written_tags: tuple[int, int, int, int],
-    through_rgb: bool,
+    way: str,
 ) -> None:
     clip = Clip(frames=1, rgb=COLOUR, tags=tags, matrix=matrix, full_range=full_range)
 
     def matte_of(frame: Frame) -> Matte:
-        exact = from_unit(torch.tensor(COLOUR).view(3, 1, 1).expand(3, 48, 64).float(), torch.uint8)
-        alpha = torch.ones(1, 48, 64)
-        return Matte(frame=frame, alpha=alpha, foreground=exact if through_rgb else None)
+        exact = from_unit(torch.tensor(COLOUR).view(3, 1).expand(3, 48 * 64).float(), torch.uint8)
+        everywhere = Foreground(pixels=torch.arange(48 * 64), colours=exact)
+        return Matte(
+            frame=frame,
+            alpha=torch.ones(1, 48, 64),
+            foreground=None if way == "samples" else everywhere,
+        )
 
-    (frame,) = decode(convert(clip, tmp_path, matte_of=matte_of))
+    output_pass = composite_over(torch.zeros(3, 1, 1)) if way == "rgb" else PASSES["rgba"]
+    (frame,) = decode(convert(clip, tmp_path, output_pass, matte_of))
     found = frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range
     assert tuple(map(int, found)) == written_tags
     exact = ycbcr(COLOUR[None, None], matrix, 10, full_range=False)[:, 0, 0]
     # Half a level of the 8-bit source; not there where the colour came as exact RGB.
-    source_rounding = 0 if through_rgb else 2.1
+    source_rounding = 2.1 if way == "samples" else 0
     tolerance = source_rounding + (PRORES_COLOUR + TEN_BIT_ROUNDING) * 1023
     assert [plane(frame, i)[20, 30] for i in range(3)] == pytest.approx(exact, abs=tolerance)
 

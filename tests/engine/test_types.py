@@ -11,10 +11,11 @@ import torch
 
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
-from shm_engine.types import Frame, Matte
+from shm_engine.types import Draft, Foreground, Frame, Matte
 
 IMAGE = torch.zeros(3, 4, 6, dtype=torch.uint8)
 ALPHA = torch.zeros(1, 4, 6)
+PIXELS = torch.tensor([1, 6, 23])
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
@@ -53,8 +54,10 @@ def test_a_wrong_frame_cannot_be_built(change: dict[str, Any], complaint: str) -
         ({"alpha": torch.zeros(1, 4, 5)}, r"\(4, 5\) but its frame is \(4, 6\)"),
         ({"trimap": torch.zeros(1, 2, 3)}, r"trimap has shape \(1, 2, 3\); \[3, H, W\]"),
         ({"trimap": torch.zeros(3, 2, 3, dtype=torch.uint8)}, "trimap is torch.uint8"),
-        ({"foreground": torch.zeros(3, 4, 6)}, "foreground is torch.float32"),
-        ({"foreground": IMAGE[:, 1:]}, r"foreground is \(3, 6\) but its frame is \(4, 6\)"),
+        (
+            {"foreground": Foreground(pixels=PIXELS, colours=torch.zeros(3, 3))},
+            "foreground is torch.float32 but its frame torch.uint8",
+        ),
     ],
 )
 def test_a_wrong_matte_cannot_be_built(change: dict[str, Any], complaint: str) -> None:
@@ -62,11 +65,59 @@ def test_a_wrong_matte_cannot_be_built(change: dict[str, Any], complaint: str) -
         Matte(**{"frame": Frame(image=IMAGE), "alpha": ALPHA, **change})
 
 
-def test_a_matte_composites_with_the_foreground_if_it_has_one() -> None:
-    frame = Frame(image=IMAGE)
-    estimated = torch.full_like(IMAGE, 7)
-    assert Matte(frame=frame, alpha=ALPHA).colours is IMAGE
-    assert Matte(frame=frame, alpha=ALPHA, foreground=estimated).colours is estimated
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"image": IMAGE}, "image is torch.uint8; it must be one of float32"),
+        ({"image": torch.zeros(1, 2, 3)}, r"image has shape \(1, 2, 3\); \[3, H, W\]"),
+        ({"alpha": torch.zeros(3, 2, 3)}, r"alpha has shape \(3, 2, 3\); \[1, H, W\]"),
+        ({"alpha": torch.zeros(1, 2, 3).double()}, "alpha is torch.float64"),
+        ({"alpha": torch.zeros(1, 3, 2)}, r"one size; these have .*\(3, 2\)"),
+        ({"trimap": torch.zeros(1, 2, 3)}, r"trimap has shape \(1, 2, 3\)"),
+        ({"trimap": torch.zeros(3, 2, 4)}, r"one size; these have .*\(2, 4\)"),
+    ],
+)
+def test_a_wrong_draft_cannot_be_built(change: dict[str, Any], complaint: str) -> None:
+    right = {"image": torch.zeros(3, 2, 3), "alpha": torch.zeros(1, 2, 3)}
+    with pytest.raises(ValueError, match=complaint):
+        Draft(**{"frame": Frame(image=IMAGE), **right, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"pixels": PIXELS[None]}, r"\[N\] int64 is needed"),
+        ({"pixels": PIXELS.to(torch.int32)}, "pixels are torch.int32"),
+        ({"colours": torch.zeros(3, 2)}, r"shape \(3, 2\); \[3, 3\] is needed"),
+        ({"colours": torch.zeros(4, 3)}, r"shape \(4, 3\)"),
+    ],
+)
+def test_a_wrong_foreground_cannot_be_built(change: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Foreground(**{"pixels": PIXELS, "colours": torch.zeros(3, 3), **change})
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_a_matte_shows_its_foreground_at_its_pixels_and_the_frame_elsewhere(
+    dtype: torch.dtype, *, interleaved: bool
+) -> None:
+    image = torch.arange(72).view(3, 4, 6).to(dtype)
+    if interleaved:
+        image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    colours = torch.arange(100, 109).view(3, 3).to(dtype)
+    frame = Frame(image=image)
+    assert Matte(frame=frame, alpha=ALPHA).colours is image
+    found = Matte(
+        frame=frame, alpha=ALPHA, foreground=Foreground(pixels=PIXELS, colours=colours)
+    ).colours
+    expected = list(range(72))
+    for channel in range(3):
+        for which, pixel in enumerate(PIXELS.tolist()):
+            expected[24 * channel + pixel] = 100 + 3 * channel + which
+    assert found.dtype == dtype
+    assert found.flatten().tolist() == expected
+    assert image.flatten().tolist() == list(range(72)), "the frame stays as it is"
 
 
 def test_frames_and_mattes_cannot_be_changed() -> None:
@@ -90,6 +141,8 @@ def test_frames_and_mattes_cannot_be_changed() -> None:
         ({"long_side_pixels": 63}, "63; use 64 to 4096"),
         ({"long_side_pixels": 4097}, "4097"),
         ({"batch": -1}, "-1; use 0"),
+        ({"smoothing": "heavy"}, "'heavy'; use one of light, strong, off"),
+        ({"foreground": "none"}, "'none'; use one of estimate, source"),
     ],
 )
 def test_wrong_options_are_refused_with_the_value(change: dict[str, Any], complaint: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,12 @@ def test_json_holds_every_picture(sets: Path) -> None:
 
 def test_json_says_which_weights_were_measured_and_how(sets: Path, random_weights: Path) -> None:
     path = sets.parent / "figures.json"
-    options = MatterOptions(device="cpu", long_side_pixels=64)
+    options = MatterOptions(device="cpu", long_side_pixels=64, backend="eager")
     wishes = {"predictions": None, "model": random_weights, "options": options}
     run(job(sets, only=("moving",), json=path, **wishes))
     figures = json.loads(path.read_text())
     assert figures["weights"]["digest"] == load_checkpoint(random_weights).digest
-    assert figures["options"] == {"device": "cpu", "long_side_pixels": 64, "batch": 0}
+    assert figures["options"] == asdict(options)
 
 
 def test_json_that_cannot_be_written_is_named(sets: Path) -> None:

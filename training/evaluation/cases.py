@@ -20,13 +20,26 @@ from training.data.picture import Picture
 from training.data.sources import list_entries, read_picture
 from training.evaluation.composites import pair_up, put_together, read_recipes
 from training.evaluation.movies import list_movies, read_movie
+from training.evaluation.moving import moving_clips
 from training.evaluation.put_aside import put_aside
 
 # What a set is. "mask", "alpha": pictures beside their masks or alphas. "background": pictures
 # without people. "composites": a CSV of cut-outs and the background each is put on. "cutout": a
-# folder of RGBA pictures, put on pictures of the folder `background`. "clips": a folder of clips.
-# "manifest": what `prepare` has put aside.
-KINDS = ("mask", "alpha", "background", "composites", "cutout", "clips", "manifest")
+# folder of RGBA pictures, put on pictures of the folder `background`. "moving": clips of the same,
+# moved about. "clips": a folder of clips. "manifest": what `prepare` has put aside.
+KINDS = (
+    "mask",
+    "alpha",
+    "background",
+    "composites",
+    "cutout",
+    "moving",
+    "clips",
+    "manifest",
+)
+
+# The kinds whose cases are frames of clips.
+CLIP_KINDS = ("moving", "clips")
 
 # Where a set counts. "picture": everywhere. "target_box": in a box round the labelled person, for
 # truths that label one person among others.
@@ -51,9 +64,10 @@ class EvaluationSet:
             raise OptionsError(f"kind is {self.kind!r}; use one of {', '.join(KINDS)}")
         if self.region not in REGIONS:
             raise OptionsError(f"region is {self.region!r}; use one of {', '.join(REGIONS)}")
-        if bool(self.background) != (self.kind == "cutout"):
+        if bool(self.background) != (self.kind in ("cutout", "moving")):
             raise OptionsError(
-                f"the set {self.name!r}: background is needed for cutout and has no meaning else"
+                f"the set {self.name!r}: background is needed for cutout and moving, and has no "
+                "meaning else"
             )
         if not _is_plain(self.name):
             raise OptionsError(f"the set {self.name!r} names a folder; leave slashes and dots out")
@@ -137,6 +151,10 @@ def _found(data: Path, chosen: EvaluationSet) -> Iterator[Clip]:
     path = data / chosen.path
     if chosen.kind == "clips":
         yield from _moving(path)
+    elif chosen.kind == "moving":
+        for name, pictures in moving_clips(path, data / chosen.background):
+            numbered = ((f"{index:05}", picture) for index, picture in enumerate(pictures))
+            yield Clip(name, _frames(name, numbered))
     elif chosen.kind == "manifest":
         for name, read in put_aside(path):
             yield _still(name, read)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from shm_engine.matter import Matter
 from shm_engine.types import Frame
 from training.evaluation.cases import (
+    CLIP_KINDS,
     Case,
     EvaluationConfig,
     EvaluationSet,
@@ -154,7 +155,7 @@ def findings(
             if chosen.kind == "background":
                 figures.pop("iou", None)  # with nobody there it says 0 or 1 and means nothing
             figures["mean_alpha"] = float(inside.mean(dtype=np.float64))
-            if chosen.kind == "clips":
+            if chosen.kind in CLIP_KINDS:
                 figures["dtssd"] = dtssd(now, before, case.region)
                 if before is not None:
                     figures["dtssd_without_first"] = figures["dtssd"]

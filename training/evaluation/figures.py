@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from shm_engine.errors import MattingError
 from shm_engine.files import replacing
-from training.evaluation.cases import EvaluationSet
+from training.evaluation.cases import CLIP_KINDS, EvaluationSet
 from training.evaluation.evaluate import Row
 
 
@@ -45,7 +45,7 @@ def report(
     rows: Sequence[Row], sets: Sequence[EvaluationSet], by_category: Sequence[Row] = ()
 ) -> str:
     """Tables of the sets, of clips and of categories, and how to read them."""
-    moving = [chosen.name for chosen in sets if chosen.kind == "clips"]
+    moving = [chosen.name for chosen in sets if chosen.kind in CLIP_KINDS]
     clips = [
         Row(f"{row.name}/{unit.name}", len(unit.frames), unit.means)
         for row in rows
