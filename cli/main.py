@@ -24,7 +24,12 @@ from cli.options import wants_json
 from shm_engine import MattingError, __version__
 from shm_engine.errors import OptionsError
 
-COMMANDS = {"matte": "cli.matte", "bench": "cli.bench", "licenses": "cli.licenses"}
+COMMANDS = {
+    "matte": "cli.matte",
+    "bench": "cli.bench",
+    "export": "cli.export",
+    "licenses": "cli.licenses",
+}
 DEFAULT_COMMAND = "matte"
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130

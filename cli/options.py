@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from cli import logs
 from cli.progress import ProgressMode
-from shm_engine.options import DEVICES, MatterOptions
+from shm_engine.options import BACKENDS, DEVICES, FOREGROUNDS, SMOOTHINGS, MatterOptions
 
 # The keys of PASSES in shm_engine.passes, which imports torch, and the one with a background.
 PASS_NAMES = ("rgba", "alpha", "foreground", "trimap", "composite")
@@ -22,33 +23,73 @@ FILE = click.Path(path_type=Path, readable=False)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+# Last first: click lists the one that was put on last at the top.
+_ENGINE_OPTIONS = (
+    click.option(
+        "--model",
+        metavar="FILE",
+        type=FILE,
+        help="Other weights than the shipped ones.",
+    ),
+    click.option(
+        "--foreground",
+        type=click.Choice(FOREGROUNDS),
+        default=MatterOptions.foreground,
+        show_default=True,
+        help="Colours where the old background shines through: without it, or as filmed.",
+    ),
+    click.option(
+        "--smooth",
+        type=click.Choice(SMOOTHINGS),
+        default=MatterOptions.smoothing,
+        show_default=True,
+        help="How hard to hold the matte of a movie still.",
+    ),
+    click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default=MatterOptions.backend,
+        show_default=True,
+        help="What runs the network: PyTorch as it is, compiled, or OpenVINO.",
+    ),
+    click.option(
+        "--size",
+        type=int,
+        default=MatterOptions.long_side_pixels,
+        show_default=True,
+        metavar="PIXELS",
+        help="The longer side of the picture the network sees: larger is finer and slower.",
+    ),
+    click.option(
+        "--device",
+        default=MatterOptions.device,
+        show_default=True,
+        metavar="NAME",
+        help=f"Where to compute: {', '.join(DEVICES)}, or cuda:1 for a second card.",
+    ),
+)
+
+
 def matter_options(command: Command) -> Command:
-    """--device, --size and --model, for parameters `device`, `size` and `model`."""
-    for option in (
-        click.option(
-            "--model",
-            metavar="FILE",
-            type=FILE,
-            help="Other weights than the shipped ones.",
-        ),
-        click.option(
-            "--size",
-            type=int,
-            default=MatterOptions.long_side_pixels,
-            show_default=True,
-            metavar="PIXELS",
-            help="The longer side of the picture the network sees: larger is finer and slower.",
-        ),
-        click.option(
-            "--device",
-            default=MatterOptions.device,
-            show_default=True,
-            metavar="NAME",
-            help=f"Where to compute: {', '.join(DEVICES)}, or cuda:1 for a second card.",
-        ),
-    ):
-        command = option(command)
-    return command
+    """--model for a parameter `model`, and what a MatterOptions holds for one called `options`."""
+
+    @functools.wraps(command)
+    def with_options(
+        *, device: str, size: int, backend: str, smooth: str, foreground: str, **others: Any
+    ) -> Any:
+        options = MatterOptions(
+            device=device,
+            long_side_pixels=size,
+            backend=backend,
+            smoothing=smooth,
+            foreground=foreground,
+        )
+        return command(options=options, **others)
+
+    wrapped = cast("Command", with_options)
+    for option in _ENGINE_OPTIONS:
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def verbosity_options(command: Command) -> Command:

@@ -5,6 +5,7 @@ MattingError             the user can act on it; the message is one sentence tha
 ├── CheckpointError      a weights file is missing, damaged or of another kind
 ├── ImageFileError       a still picture cannot be read or written
 ├── VideoError           a movie cannot be read or written
+├── ExportError          the network cannot be written in another form
 └── DeviceError          the device that was asked for is not here or ran out of memory
 """
 
@@ -38,6 +39,10 @@ class ImageFileError(MattingError):
 
 class VideoError(MattingError):
     """A movie cannot be read or written."""
+
+
+class ExportError(MattingError):
+    """The network cannot be written in another form."""
 
 
 class DeviceError(MattingError):

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
+from shm_engine.backends import build_backend, choose_backend
 from shm_engine.checkpoint import Checkpoint, load_checkpoint
+from shm_engine.detail import draw
 from shm_engine.errors import DeviceError
 from shm_engine.model.blocks import fold_batch_norm
 from shm_engine.options import MatterOptions
-from shm_engine.preprocess import enlarge, normalise, shrink, working_size
-from shm_engine.types import Frame, Matte
+from shm_engine.preprocess import normalise, shrink, working_size
+from shm_engine.smoothing import STRENGTHS, smooth
+from shm_engine.stream import prefetch
+from shm_engine.types import Draft, Frame, Matte
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +29,13 @@ _VEIL = 0.04
 
 # Enough to fill a GPU at the default working size; more only adds delay and memory.
 _CUDA_BATCH = 8
+
+
+class Batch(NamedTuple):
+    """Frames of one size and their images [B, 3, h, w] float32 in [0, 1] on the Matter's device."""
+
+    frames: Sequence[Frame]
+    images: torch.Tensor
 
 
 class Matter:
@@ -38,10 +50,11 @@ class Matter:
         self._batch = self.options.batch or (_CUDA_BATCH if self.device.type == "cuda" else 1)
         model = checkpoint.model.eval()
         fold_batch_norm(model)
-        self._model = model.to(self.device, self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        backend = choose_backend(self.options.backend, self.device)
+        self._run = build_backend(backend, model, self.device, self.dtype)
         self.description = (
             f"{checkpoint.architecture} {checkpoint.digest[:8]} on {self.device}, "
-            f"{str(self.dtype).removeprefix('torch.')}, "
+            f"{str(self.dtype).removeprefix('torch.')}, {backend}, "
             f"long side {self.options.long_side_pixels}"
         )
         _log.info("matting with %s", self.description)
@@ -57,50 +70,53 @@ class Matter:
         return cls(load_checkpoint(None if weights is None else Path(weights)), options)
 
     def mattes(self, frames: Iterable[Frame]) -> Iterator[Matte]:
-        """One matte per frame, in order, on the CPU, with the trimap at the working size.
+        """One matte per frame, in order, on the CPU, smoothed in time and drawn at full size.
 
-        Frames are taken as they are needed; the size may change on the way. Raises DeviceError if
-        the device runs out of memory.
+        Frames are taken as they are needed, with a look-ahead of one frame unless smoothing is off;
+        the network works in a thread ahead of the rest. The size may change on the way. Raises
+        DeviceError if the device runs out of memory.
         """
-        for _, alike in groupby(frames, key=_shape):
-            batch: list[Frame] = []
-            for frame in alike:
-                batch.append(frame)
-                if len(batch) == self._batch:
-                    yield from self._mattes_of(batch)
-                    batch = []
-            if batch:
-                yield from self._mattes_of(batch)
+        drafts: Iterator[Draft] = prefetch(self.drafts(frames))
+        if self.options.smoothing != "off":
+            drafts = smooth(drafts, STRENGTHS[self.options.smoothing])
+        return draw(drafts, foreground=self.options.foreground)
 
-    def _mattes_of(self, frames: list[Frame]) -> list[Matte]:
-        try:
-            found = self._predict(frames)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{self.device} ran out of memory; use a smaller working size or batch, or the cpu",
-                frame_index=frames[0].index,
-            ) from error
-        return [
-            Matte(frame=frame, alpha=alpha, trimap=trimap)
-            for frame, (alpha, trimap) in zip(frames, found, strict=True)
-        ]
+    def drafts(self, frames: Iterable[Frame]) -> Iterator[Draft]:
+        """What the network says of each frame, in order, on the CPU, at the working size."""
+        return self.predict(self.prepare(frames))
+
+    def prepare(self, frames: Iterable[Frame]) -> Iterator[Batch]:
+        """Frames of one kind, as many at a time as the network takes, at the working size."""
+        for _, alike in groupby(frames, key=_shape):
+            while some := tuple(islice(alike, self._batch)):
+                size = working_size(
+                    *some[0].size, self.options.long_side_pixels, some[0].pixel_aspect
+                )
+                images = [shrink(frame.image[None].to(self.device), size) for frame in some]
+                yield Batch(some, torch.cat(images))
 
     # Not inference_mode: its tensors could not be changed in place by the stages that follow.
     @torch.no_grad()
-    def _predict(self, frames: list[Frame]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Alpha [1, H, W] and trimap [3, h, w] of each frame; the frames are of one size."""
-        full = frames[0].size
-        height, width = working_size(*full, self.options.long_side_pixels, frames[0].pixel_aspect)
-        images = [shrink(frame.image[None].to(self.device), (height, width)) for frame in frames]
-        network_input = normalise(torch.cat(images), self._preprocessing)
-        prediction = self._model(network_input.to(self.dtype, memory_format=torch.channels_last))
-        # The rest is padding.
-        alphas = settle(prediction.alpha[..., :height, :width])
-        trimaps = prediction.trimap[..., :height, :width].cpu()
-        return [
-            (enlarge(alpha, full).cpu(), trimap)
-            for alpha, trimap in zip(alphas, trimaps, strict=True)
-        ]
+    def predict(self, batches: Iterable[Batch]) -> Iterator[Draft]:
+        """The drafts of prepared frames, in order, on the CPU."""
+        for batch in batches:
+            try:
+                alphas, trimaps = self._run(normalise(batch.images, self._preprocessing))
+            except torch.OutOfMemoryError as error:
+                raise DeviceError(
+                    f"{self.device} ran out of memory; use a smaller working size or batch, or the "
+                    "cpu",
+                    frame_index=batch.frames[0].index,
+                ) from error
+            # The rest is padding.
+            height, width = batch.images.shape[2:]
+            alphas = settle(alphas[..., :height, :width]).cpu()
+            trimaps = trimaps[..., :height, :width].cpu()
+            images = batch.images.cpu()
+            for frame, image, alpha, trimap in zip(
+                batch.frames, images, alphas, trimaps, strict=True
+            ):
+                yield Draft(frame=frame, image=image, alpha=alpha, trimap=trimap)
 
 
 def settle(alpha: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from shm_engine.errors import OptionsError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+SMOOTHINGS = ("light", "strong", "off")
+BACKENDS = ("auto", "eager", "compile", "openvino")
+FOREGROUNDS = ("estimate", "source")
 _DEVICE = re.compile(r"auto|cuda(:[0-9]+)?|mps|cpu")
 
 # Networks work in multiples of 32; beyond 4096 the matte no longer improves and memory explodes.
@@ -22,11 +25,19 @@ class MatterOptions:
     long_side_pixels: the longer side of the picture the network sees; larger finds finer detail,
         slower. Pictures are never enlarged to reach it.
     batch: frames per forward pass; 0 chooses: several on cuda, one elsewhere.
+    backend: what runs the network: "eager" is PyTorch as it is, "compile" takes a minute to start
+        and is faster then, "openvino" is faster still on CPUs (an extra); "auto" chooses.
+    smoothing: in time: "light", "strong" (steadier, but follows fast hair less closely) or "off".
+    foreground: the colours at the outline: "estimate" takes the old background out of them,
+        "source" leaves them as they were filmed.
     """
 
     device: str = "auto"
     long_side_pixels: int = 512
     batch: int = 0
+    backend: str = BACKENDS[0]
+    smoothing: str = SMOOTHINGS[0]
+    foreground: str = FOREGROUNDS[0]
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -40,3 +51,12 @@ class MatterOptions:
             )
         if self.batch < 0:
             raise OptionsError(f"batch is {self.batch}; use 0 (automatic) or more")
+        for name, allowed in (
+            ("backend", BACKENDS),
+            ("smoothing", SMOOTHINGS),
+            ("foreground", FOREGROUNDS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise OptionsError(
+                    f"{name} is {getattr(self, name)!r}; use one of {', '.join(allowed)}"
+                )

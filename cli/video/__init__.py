@@ -1,8 +1,9 @@
 """Movies: VideoSource reads one into Frames, VideoSink writes Mattes into one; the only package
 that imports av. Knows no network and no terminal."""
 
+from cli.video.copying import copy_clip
 from cli.video.info import ColourTags, Orientation, VideoInfo
 from cli.video.sink import VideoSink
 from cli.video.source import VideoSource
 
-__all__ = ["ColourTags", "Orientation", "VideoInfo", "VideoSink", "VideoSource"]
+__all__ = ["ColourTags", "Orientation", "VideoInfo", "VideoSink", "VideoSource", "copy_clip"]

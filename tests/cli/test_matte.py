@@ -211,8 +211,12 @@ def test_options_reach_the_engine_and_unset_ones_keep_its_defaults(
     shm_matte: Callable[..., Outcome], loads: list[MatterOptions], photo: Path, tmp_path: Path
 ) -> None:
     shm_matte(photo, "-o", tmp_path / "a.png")
-    shm_matte(photo, "-o", tmp_path / "b.png", "--device", "cpu", "--size", "320")
-    assert loads == [MatterOptions(), MatterOptions(device="cpu", long_side_pixels=320)]
+    chosen = ("--device", "cpu", "--size", "320", "--smooth", "strong", "--foreground", "source")
+    shm_matte(photo, "-o", tmp_path / "b.png", *chosen)
+    assert loads == [
+        MatterOptions(),
+        MatterOptions(device="cpu", long_side_pixels=320, smoothing="strong", foreground="source"),
+    ]
 
 
 def test_json_progress_is_nothing_but_json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -23,19 +24,23 @@ def lively_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def exact_matter(weights: Path, **options: int) -> Matter:
-    """A Matter in float32 on the CPU: half precision would hide small mistakes."""
+# PyTorch as it is, on the CPU: ready at once, whatever else is installed.
+SMALL = MatterOptions(device="cpu", long_side_pixels=64, batch=1, backend="eager")
+
+
+def exact_matter(weights: Path, options: MatterOptions) -> Matter:
+    """A Matter in float32: half precision would hide small mistakes."""
     with mock.patch("torch.cpu.get_capabilities", return_value={}):
-        return Matter.load(weights, MatterOptions(device="cpu", **options))
+        return Matter.load(weights, options)
 
 
 @pytest.fixture(scope="session")
 def matter(lively_weights: Path) -> Matter:
     """One frame at a time, long side at most 96 pixels."""
-    return exact_matter(lively_weights, long_side_pixels=96, batch=1)
+    return exact_matter(lively_weights, replace(SMALL, long_side_pixels=96, batch=1))
 
 
 @pytest.fixture(scope="session")
 def matter_of_four(lively_weights: Path) -> Matter:
     """Four frames at a time, long side at most 96 pixels."""
-    return exact_matter(lively_weights, long_side_pixels=96, batch=4)
+    return exact_matter(lively_weights, replace(SMALL, long_side_pixels=96, batch=4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from shm_engine.compositing import from_unit
 from shm_engine.errors import CheckpointError, DeviceError
 from shm_engine.matter import Matter, choose_device, choose_precision, settle
 from shm_engine.options import MatterOptions
-from shm_engine.preprocess import enlarge, normalise, shrink, working_size
-from shm_engine.types import Frame, Matte
+from shm_engine.preprocess import normalise, shrink, working_size
+from shm_engine.types import Draft, Frame, Matte
 from tests.assertions import (
     EXACT,
     FLOAT32,
@@ -26,12 +27,18 @@ from tests.assertions import (
     assert_close,
     assert_mean_close,
 )
+from tests.engine.conftest import SMALL
 from tests.synthetic import moving_disc, noise_frame, texture
 
 
 def matte_of(matter: Matter, frame: Frame) -> Matte:
     (matte,) = matter.mattes([frame])
     return matte
+
+
+def draft_of(matter: Matter, frame: Frame) -> Draft:
+    (draft,) = matter.drafts([frame])
+    return draft
 
 
 def clip(*sizes: tuple[int, int]) -> list[Frame]:
@@ -48,7 +55,7 @@ def test_a_matte_has_the_size_of_its_frame_whatever_that_is(
     frame = noise_frame(*size, dtype)
     matte = matte_of(matter, frame)
     assert matte.frame is frame
-    assert matte.foreground is None
+    assert matte.colours.shape == frame.image.shape
     assert matte.alpha.shape == (1, *size)
     assert matte.alpha.dtype == torch.float32
     assert matte.alpha.device.type == "cpu"
@@ -60,15 +67,20 @@ def test_a_matte_has_the_size_of_its_frame_whatever_that_is(
 
 
 @torch.no_grad()
-def test_a_matte_is_what_the_network_says_of_the_shrunken_picture(
+def test_a_draft_is_what_the_network_says_of_the_shrunken_picture(
     matter: Matter, lively_weights: Path
 ) -> None:
     frame = noise_frame(150, 201, torch.float32)
     loaded = load_checkpoint(lively_weights)
     small = shrink(frame.image[None], (72, 96))
     prediction = loaded.model(normalise(small, loaded.preprocessing))
-    expected = enlarge(settle(prediction.alpha[0, :, :72, :96]), (150, 201))
-    assert_close(matte_of(matter, frame).alpha, expected, NETWORK_FLOAT32)
+    expected = settle(prediction.alpha[0, :, :72, :96])
+    found = draft_of(matter, frame)
+    assert found.frame is frame
+    assert found.trimap is not None
+    assert_close(found.image, small[0], EXACT)
+    assert_close(found.alpha, expected, NETWORK_FLOAT32)
+    assert_close(found.trimap, prediction.trimap[0, :, :72, :96], NETWORK_FLOAT32)
     assert expected.std() > 0.02
 
 
@@ -86,13 +98,15 @@ def test_settling_makes_the_nearly_certain_certain_and_keeps_order_and_middle() 
 
 def test_frames_pass_through_in_order_and_number(matter_of_four: Matter) -> None:
     frames = [drawing.frame for drawing in moving_disc(10, 48, 64)]
-    mattes = list(matter_of_four.mattes(frames))
-    assert [matte.frame for matte in mattes] == frames
-    assert_close(mattes[7].alpha, matte_of(matter_of_four, frames[7]).alpha, NETWORK_FLOAT32)
+    assert [matte.frame for matte in matter_of_four.mattes(frames)] == frames
+    drafts = list(matter_of_four.drafts(frames))
+    assert [draft.frame for draft in drafts] == frames
+    assert_close(drafts[7].alpha, draft_of(matter_of_four, frames[7]).alpha, NETWORK_FLOAT32)
 
 
 def test_no_frames_are_no_mattes(matter: Matter) -> None:
     assert list(matter.mattes([])) == []
+    assert list(matter.drafts([])) == []
 
 
 def test_the_size_may_change_in_the_middle_of_a_clip(
@@ -101,8 +115,9 @@ def test_the_size_may_change_in_the_middle_of_a_clip(
     frames = clip((40, 60), (40, 60), (60, 40), (60, 40), (60, 40), (40, 60), (9, 9))
     mattes = list(matter_of_four.mattes(frames))
     assert [matte.frame for matte in mattes] == frames
-    for matte, frame in zip(mattes, frames, strict=True):
-        assert_close(matte.alpha, matte_of(matter, frame).alpha, NETWORK_FLOAT32)
+    assert [matte.alpha.shape[1:] for matte in mattes] == [frame.size for frame in frames]
+    for draft, frame in zip(matter_of_four.drafts(frames), frames, strict=True):
+        assert_close(draft.alpha, draft_of(matter, frame).alpha, NETWORK_FLOAT32)
 
 
 def test_the_sample_type_and_pixel_aspect_may_change_in_the_middle(matter_of_four: Matter) -> None:
@@ -120,7 +135,7 @@ def test_a_batch_of_four_gives_what_one_at_a_time_gives(
     matter: Matter, matter_of_four: Matter
 ) -> None:
     frames = clip(*[(60, 96)] * 6)
-    alone, together = list(matter.mattes(frames)), list(matter_of_four.mattes(frames))
+    alone, together = list(matter.drafts(frames)), list(matter_of_four.drafts(frames))
     assert (alone[0].alpha - alone[1].alpha).abs().max() > 0.05, "the frames are told apart"
     for one, other in zip(alone, together, strict=True):
         assert_close(one.alpha, other.alpha, NETWORK_FLOAT32)
@@ -130,9 +145,9 @@ def test_8_bit_16_bit_and_float_give_the_same_matte(matter: Matter) -> None:
     for size, tolerance in (((72, 96), NETWORK_FLOAT32), ((150, 201), NETWORK_8_BIT_MEAN)):
         codes = from_unit(texture(*size), torch.uint8)
         deep = (codes.to(torch.int32) * 257).to(torch.uint16)
-        exact = matte_of(matter, Frame(image=codes.to(torch.float32) / 255)).alpha
-        assert_close(matte_of(matter, Frame(image=deep)).alpha, exact, NETWORK_FLOAT32)
-        assert_mean_close(matte_of(matter, Frame(image=codes)).alpha, exact, tolerance)
+        exact = draft_of(matter, Frame(image=codes.to(torch.float32) / 255)).alpha
+        assert_close(draft_of(matter, Frame(image=deep)).alpha, exact, NETWORK_FLOAT32)
+        assert_mean_close(draft_of(matter, Frame(image=codes)).alpha, exact, tolerance)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3])
@@ -145,10 +160,10 @@ def test_no_more_frames_are_taken_than_one_batch(lively_weights: Path, batch: in
             taken += 1
             yield frame
 
-    options = MatterOptions(device="cpu", long_side_pixels=64, batch=batch)
-    mattes = Matter.load(lively_weights, options).mattes(source())
+    options = replace(SMALL, batch=batch)
+    drafts = Matter.load(lively_weights, options).drafts(source())
     assert taken == 0
-    for index, _ in enumerate(mattes):
+    for index, _ in enumerate(drafts):
         assert taken == min(9, (index // batch + 1) * batch)
 
 
@@ -162,7 +177,7 @@ def test_mattes_may_be_changed_in_place_without_changing_one_another(
 
 
 def test_small_options_change_the_working_size(lively_weights: Path) -> None:
-    matter = Matter.load(lively_weights, MatterOptions(device="cpu", long_side_pixels=64))
+    matter = Matter.load(lively_weights, SMALL)
     trimap = matte_of(matter, noise_frame(100, 50)).trimap
     assert trimap is not None
     assert trimap.shape == (3, 64, 32)
@@ -172,10 +187,10 @@ def test_half_precision_stays_close_to_float32(
     matter: Matter, lively_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    half = Matter.load(lively_weights, MatterOptions(device="cpu", long_side_pixels=96))
+    half = Matter.load(lively_weights, replace(SMALL, long_side_pixels=96))
     assert half.dtype == torch.bfloat16
     for drawing in moving_disc(2, 96, 96):
-        found, exact = matte_of(half, drawing.frame), matte_of(matter, drawing.frame)
+        found, exact = draft_of(half, drawing.frame), draft_of(matter, drawing.frame)
         assert found.alpha.dtype == torch.float32
         assert_mean_close(found.alpha, exact.alpha, NETWORK_BFLOAT16_MEAN)
     assert len(found.alpha.unique()) > 256, "the edge is not banded to 8 bits of mantissa"
@@ -242,12 +257,12 @@ def test_a_device_with_a_number_is_taken_by_it(monkeypatch: pytest.MonkeyPatch) 
 def test_running_out_of_memory_names_the_frame_and_a_way_out(
     lively_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    matter = Matter.load(lively_weights, MatterOptions(device="cpu", long_side_pixels=64))
+    matter = Matter.load(lively_weights, SMALL)
 
     def full(_: torch.Tensor) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(matter._model, "forward", full)
+    monkeypatch.setattr(matter, "_run", full)
     with pytest.raises(DeviceError, match="use a smaller working size or batch") as caught:
         list(matter.mattes([noise_frame(32, 32, index=5)]))
     assert caught.value.frame_index == 5
@@ -262,7 +277,7 @@ def test_the_description_is_logged_once_and_names_what_matters(
     lively_weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="shm_engine"):
-        matter = Matter.load(lively_weights, MatterOptions(device="cpu", long_side_pixels=64))
+        matter = Matter.load(lively_weights, SMALL)
         list(matter.mattes(clip((32, 32), (32, 32))))
     assert caplog.messages == [f"matting with {matter.description}"]
     digest = load_checkpoint(lively_weights).digest
