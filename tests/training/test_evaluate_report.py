@@ -181,6 +181,14 @@ def test_a_clip_shows_its_worst_frame_only() -> None:
     assert [kept.case.name for kept in worst.findings] == ["w/0.9", "a", "w"]
 
 
+def test_a_picture_without_people_is_on_the_sheet_like_any_other() -> None:
+    empty = finding("scene", 0.2)
+    del empty.figures["iou"]
+    sheet = draw_sheet([empty])
+    assert sheet.shape == draw_sheet([finding("scene", 0.2)]).shape
+    assert sheet.float().std() > 0
+
+
 def test_the_sheet_shows_picture_truth_matte_composite_and_error(tmp_path: Path) -> None:
     image = np.full((128, 256, 3), (200, 100, 50), np.uint8)
     true = np.zeros((128, 256), np.float32)

@@ -46,10 +46,12 @@ def draw_sheet(found: Sequence[Finding]) -> torch.Tensor:
     rows = [_label(_TITLES)]
     for place, finding in enumerate(found, start=1):
         figures = finding.figures
+        # A picture without people has no IoU.
+        overlap = f"   IoU {figures['iou']:.3f}" if "iou" in figures else ""
         rows.append(
             _label(
                 f"{place}. {finding.set_name}: {finding.case.name}   "
-                f"MAD {figures['mad']:.4f}   IoU {figures['iou']:.3f}"
+                f"MAD {figures['mad']:.4f}{overlap}"
             )
         )
         rows.append(np.concatenate([_fitted(cell) for cell in _cells(finding)], axis=1))
