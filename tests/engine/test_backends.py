@@ -35,7 +35,7 @@ def built(name: str) -> backends.Backend:
 
 # torch.compile imports parts of torch that torch itself calls old.
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("name", ["openvino", "compile"])
+@pytest.mark.parametrize("name", ["openvino", pytest.param("compile", marks=pytest.mark.long)])
 def test_a_backend_says_what_pytorch_says(name: str, images: torch.Tensor) -> None:
     expected, found = built("eager")(images), built(name)(images)
     assert expected[0].std() > 0.02
