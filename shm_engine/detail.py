@@ -8,7 +8,7 @@ the picture at full size adds what is finer: strands, and where exactly an edge 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -33,20 +33,20 @@ _LEAST_CONTRAST = 0.01
 # patterns on clothes are not.
 _THIN, _GAP = 0.1, 0.4
 
-_SUM = np.ones((1, 3), np.float32)
+_SUM = np.ones((1, 4), np.float32)
 
 # Alphas nearer to 0 or 1 than this are sure.
 _SURE = 0.02
 
 # Outline pixels done at a time: what the arithmetic needs stays in the cache and bounded.
-_CHUNK = 1 << 15
+_CHUNK = 1 << 13
 
 
 class _Mixing(NamedTuple):
-    """What is known of the outline, [h, w, C] float32 each, of any size.
+    """What is known of the outline at the working size, [h, w, 4] float32 each.
 
     slope_and_offset: alpha as a linear function of a pixel's colour, three factors and a constant.
-    person, scene: the two colours.
+    person, scene: the two colours; their last channel is 1.
     """
 
     slope_and_offset: Array
@@ -55,18 +55,18 @@ class _Mixing(NamedTuple):
 
     @classmethod
     def of(cls, draft: Draft) -> Self:
-        image = np.ascontiguousarray(draft.image.permute(1, 2, 0).numpy())
-        alpha = draft.alpha[0].numpy()
+        image, alpha = draft.image.numpy(), draft.alpha[0].numpy()
         person, scene = spread_colours(image, alpha)
         contrast = person - scene
         contrast /= cv2.transform(contrast * contrast, _SUM)[..., None] + _LEAST_CONTRAST
-        slope = np.asarray(cv2.resize(contrast, alpha.shape[::-1]), np.float32)
-        slope *= _freedom(alpha)[..., None]
+        linear = _at_size(contrast, alpha.shape)
+        linear *= _freedom(alpha)[..., None]
         # So that the draft's own colours give the draft's alpha: what the picture adds at full size
         # is what it holds beyond them.
-        offset = alpha - cv2.transform(slope * image, _SUM)
-        linear = np.asarray(cv2.merge([*cv2.split(slope), offset]), np.float32)
-        return cls(linear, person, scene)
+        red, green, blue = image
+        linear[..., 3] = alpha - linear[..., 0] * red
+        linear[..., 3] -= linear[..., 1] * green + linear[..., 2] * blue
+        return cls(linear, _at_size(person, alpha.shape), _at_size(scene, alpha.shape))
 
 
 def _freedom(alpha: Array) -> Array:
@@ -74,6 +74,10 @@ def _freedom(alpha: Array) -> Array:
     sure, for there the colours vary because things are patterned."""
     free = np.minimum(alpha * np.float32(1 / _THIN), (1 - alpha) * np.float32(1 / _GAP))
     return np.asarray(np.minimum(free, 1), np.float32)
+
+
+def _at_size(values: Array, size: tuple[int, ...]) -> Array:
+    return np.asarray(cv2.resize(values, size[::-1]), np.float32)
 
 
 def draw(drafts: Iterator[Draft], *, foreground: str = "estimate") -> Iterator[Matte]:
@@ -97,63 +101,69 @@ def _drawn(draft: Draft, foreground: str) -> Matte:
     if cv2.countNonZero(unsure) == 0:
         return Matte(frame=frame, alpha=alpha, trimap=trimap)
     outline = _Outline(frame, _Mixing.of(draft))
-    x, y = np.asarray(cv2.findNonZero(unsure), np.int64).reshape(-1, 2).T
-    pixels = y * frame.size[1] + x
+    places = np.asarray(cv2.findNonZero(unsure), np.int32).reshape(-1, 2)
     flat_alpha = alpha.numpy().reshape(-1)
-    recoloured, estimates = [], []
-    for start in range(0, len(pixels), _CHUNK):
-        some = pixels[start : start + _CHUNK]
-        colours = outline.colours(some)
-        flat_alpha[some] = found = outline.alpha(some, colours)
+    pixels, estimates = [], []
+    for start in range(0, len(places), _CHUNK):
+        some = outline.pixels(places[start : start + _CHUNK])
+        flat_alpha[some.numbers] = some.alpha
         if foreground == "estimate":
             # Also where alpha is 0: a host that scales the picture mixes neighbours in.
-            mixed = np.flatnonzero(found < 1)
-            recoloured.append(some[mixed])
-            estimates.append(outline.foreground(some[mixed], colours[:, mixed], found[mixed]))
+            mixed = some.alpha < 1
+            pixels.append(some.numbers[mixed])
+            estimates.append(np.compress(mixed, outline.foreground(some), axis=1))
     if foreground != "estimate":
         return Matte(frame=frame, alpha=alpha, trimap=trimap)
-    return Matte(
-        frame=frame,
-        alpha=alpha,
-        trimap=trimap,
-        foreground=Foreground(
-            pixels=torch.from_numpy(np.concatenate(recoloured)),
-            colours=torch.cat(estimates, dim=1),
-        ),
+    found = Foreground(
+        pixels=torch.from_numpy(np.concatenate(pixels)),
+        colours=torch.from_numpy(np.concatenate(estimates, axis=1)),
     )
+    return Matte(frame=frame, alpha=alpha, trimap=trimap, foreground=found)
 
 
-class _Outline(NamedTuple):
-    """What can be told of pixels of a frame, given as a list y * width + x, [N]."""
+class _Pixels(NamedTuple):
+    """Some pixels of a frame: y * width + x [N] int64, where they are at the working size, x and y
+    [N], their colours as filmed [3, N] in [0, 1], and their alpha [N]."""
 
-    frame: Frame
-    mixing: _Mixing
+    numbers: Pixels
+    x: Array
+    y: Array
+    colours: Array
+    alpha: Array
 
-    def colours(self, pixels: Pixels) -> Array:
-        """As they were filmed, [3, N] in [0, 1]."""
-        rows = self.frame.image.numpy().transpose(1, 2, 0).reshape(-1, 3)
-        return as_unit(torch.from_numpy(np.take(rows, pixels, axis=0).T.copy())).numpy()
 
-    def alpha(self, pixels: Pixels, colours: Array) -> Array:
-        """[N]."""
-        red, green, blue, offset = self._sampled(self.mixing.slope_and_offset, pixels)
-        found = offset + red * colours[0] + green * colours[1] + blue * colours[2]
-        return np.asarray(np.clip(found, 0, 1), np.float32)
+class _Outline:
+    """What can be told of the outline of a frame, pixel by pixel."""
 
-    def foreground(self, pixels: Pixels, colours: Array, alpha: Array) -> torch.Tensor:
+    def __init__(self, frame: Frame, mixing: _Mixing) -> None:
+        self._size = frame.size
+        self._dtype = frame.image.dtype
+        # No copy of what lies in memory as movies do.
+        self._rows = np.ascontiguousarray(frame.image.permute(1, 2, 0).numpy()).reshape(-1, 3)
+        self._mixing = mixing
+
+    def pixels(self, coordinates: NDArray[np.int32]) -> _Pixels:
+        """The pixels at coordinates [N, 2] (x, y)."""
+        height, width = self._size
+        small_height, small_width = self._mixing.slope_and_offset.shape[:2]
+        x, y = np.ascontiguousarray(coordinates.T)
+        numbers = y.astype(np.int64) * width + x
+        small_x = _scaled(x, small_width / width)
+        small_y = _scaled(y, small_height / height)
+        filmed = np.take(self._rows, numbers, axis=0).T.copy()
+        colours = as_unit(torch.from_numpy(filmed)).numpy()
+        red, green, blue, offset = sample_list(self._mixing.slope_and_offset, small_x, small_y)
+        alpha = offset + red * colours[0] + green * colours[1] + blue * colours[2]
+        return _Pixels(numbers, small_x, small_y, colours, np.clip(alpha, 0, 1))
+
+    def foreground(self, pixels: _Pixels) -> NDArray[Any]:
         """Straight colours without the background, [3, N] like the frame's samples."""
-        person = self._sampled(self.mixing.person, pixels)
-        scene = self._sampled(self.mixing.scene, pixels)
-        found = foreground_colours(colours, alpha, person, scene)
-        return from_unit(torch.from_numpy(found), self.frame.image.dtype)
+        person = sample_list(self._mixing.person, pixels.x, pixels.y)[:3]
+        scene = sample_list(self._mixing.scene, pixels.x, pixels.y)[:3]
+        found = foreground_colours(pixels.colours, pixels.alpha, person, scene)
+        return from_unit(torch.from_numpy(found), self._dtype).numpy()
 
-    def _sampled(self, values: Array, pixels: Pixels) -> Array:
-        """Values [h, w, C] at these pixels, [C, N]."""
-        height, width = self.frame.size
-        y, x = np.divmod(pixels.astype(np.int32), np.int32(width))
-        down, across = values.shape[0] / height, values.shape[1] / width
-        return sample_list(
-            values,
-            x * np.float32(across) + np.float32(across / 2 - 0.5),
-            y * np.float32(down) + np.float32(down / 2 - 0.5),
-        )
+
+def _scaled(coordinates: NDArray[np.int32], factor: float) -> Array:
+    """Where the centres of pixels lie when all is scaled by a factor."""
+    return coordinates.astype(np.float32) * np.float32(factor) + np.float32(factor / 2 - 0.5)

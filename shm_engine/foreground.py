@@ -6,15 +6,17 @@ one of them alone; then, at full size, the nearest pair to these that mixes to t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-# Half widths of the windows, in pixels of a picture shrunk so many times, large to small. Each
-# refines what the larger one found wherever it has something to go by.
-_WINDOWS = ((8, 4), (8, 2), (2, 3), (2, 1))
+# Half widths of the windows, in pixels of the half-size picture shrunk so many times, large to
+# small. Each refines what the larger one found wherever it has something to go by.
+_WINDOWS = ((4, 4), (4, 2), (1, 3), (1, 1))
 _LEAST_TRUST = 0.02
 
 # Half a step of 8 bits: colours are not known better.
@@ -22,12 +24,17 @@ _ROUNDING = 1 / 512
 
 
 def spread_colours(image: Array, alpha: Array) -> tuple[Array, Array]:
-    """Foreground and background colours, everywhere, of an image [h, w, 3] and its alpha [h, w].
+    """Foreground and background colours, everywhere, of an image [3, h, w] and its alpha [h, w].
 
-    All float32 in [0, 1]; the colours come at half that size, [h / 2, w / 2, 3], for they are
-    smooth. Where alpha shows one of them alone, that one is about the image.
+    All float32 in [0, 1]; the colours come at half that size, [h / 2, w / 2, 4] with ones in the
+    last channel, for they are smooth. Where alpha shows one of them alone, that is about the image.
     """
-    return _spread(image, _trust(alpha)), _spread(image, _trust(1 - alpha))
+    size = max(1, alpha.shape[1] // 2), max(1, alpha.shape[0] // 2)
+    *channels, share = (
+        np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+        for plane in (*image, alpha)
+    )
+    return _spread(channels, _trust(share)), _spread(channels, _trust(1 - share))
 
 
 def _trust(alpha: Array) -> Array:
@@ -37,24 +44,28 @@ def _trust(alpha: Array) -> Array:
     return np.asarray(squared * squared, np.float32)
 
 
-def _spread(image: Array, trust: Array) -> Array:
-    """The mean of the trusted colours nearby: normalised convolution (Knutsson and Westin 1993)."""
+def _spread(channels: Sequence[Array], trust: Array) -> Array:
+    """The mean of the trusted colours nearby: normalised convolution (Knutsson and Westin 1993).
+
+    In homogeneous coordinates: the fourth channel sums the weights and comes out as 1.
+    """
     height, width = trust.shape
-    weighted = np.asarray(cv2.merge([*cv2.split(image), np.ones_like(trust)]), np.float32)
-    weighted *= trust[..., None]
-    colours = None
+    weighted = cv2.merge([*(channel * trust for channel in channels), trust])
+    colours: Array | None = None
     for shrink, radius in _WINDOWS:
         size = max(1, width // shrink), max(1, height // shrink)
         near = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
         near = cv2.blur(near, (2 * radius + 1, 2 * radius + 1))
         if colours is None:
-            mean = near.mean(axis=(0, 1))
-            before = np.full((*near.shape[:2], 3), mean[:3] / max(mean[3], 1e-6), np.float32)
+            before = near.mean(axis=(0, 1))
+            before[3] = max(before[3], 1e-6)  # black where there is nothing to go by
+            before /= before[3]
         else:
             before = np.asarray(cv2.resize(colours, size), np.float32)
-        trusted = near[..., 3:]
-        colours = (near[..., :3] + np.float32(_LEAST_TRUST) * before) / (trusted + _LEAST_TRUST)
-    return np.asarray(colours, np.float32)
+        near += np.float32(_LEAST_TRUST) * before
+        colours = np.asarray(near / near[..., 3:], np.float32)
+    assert colours is not None
+    return colours
 
 
 def foreground_colours(colours: Array, alpha: Array, foreground: Array, background: Array) -> Array:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# OpenCV holds the places in a picture, too, no side of which may reach 32768.
-_ROW = 1024
+# No side of what OpenCV samples may reach 32768; in pieces like this all stays in the cache.
+_PIECE = 1 << 14
 
 
 def sample(values: NDArray[Any], places: NDArray[np.float32]) -> NDArray[Any]:
@@ -26,11 +26,11 @@ def sample_list(
     values: NDArray[Any], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> NDArray[Any]:
     """Values [h, w, C] (C at most 4) at a list of places, x and y [N] each: [C, N], each channel in
-    one piece. As `sample`."""
-    count = len(x)
-    table = np.zeros((2, -(-count // _ROW), _ROW), np.float32)
-    flat = table.reshape(2, -1)
-    flat[0, :count], flat[1, :count] = x, y
+    one piece. As `sample`; twice as fast with four channels as with three."""
     edge = cv2.BORDER_REPLICATE
-    found = cv2.remap(values, table[0], table[1], cv2.INTER_LINEAR, borderMode=edge)
-    return np.ascontiguousarray(np.asarray(found).reshape(-1, values.shape[2])[:count].T)
+    pieces = []
+    for start in range(0, len(x), _PIECE):
+        piece = slice(start, start + _PIECE)
+        found = cv2.remap(values, x[None, piece], y[None, piece], cv2.INTER_LINEAR, borderMode=edge)
+        pieces.append(np.asarray(found)[0])
+    return np.ascontiguousarray((pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).T)

@@ -188,11 +188,12 @@ def _sighting(here: _View, there: _View, flow: Plane, flow_back: Plane) -> _Sigh
 def _at_draft_size(view: _View, flow: Plane, confidence: Plane, motion: Plane) -> _Sighting:
     height, width = view.alpha.shape
     small_height, small_width = motion.shape
-    maps = cv2.merge([*cv2.split(flow), confidence, motion])
-    large = np.asarray(cv2.resize(maps, (width, height)), np.float32)
-    places = large[..., :2] * np.array([width / small_width, height / small_height], np.float32)
-    places += _grid(height, width)
-    return _Sighting(places, large[..., 2], large[..., 3])
+    scaled = flow * np.array([width / small_width, height / small_height], np.float32)
+    flow, confidence, motion = (
+        np.asarray(cv2.resize(values, (width, height)), np.float32)
+        for values in (scaled, confidence, motion)
+    )
+    return _Sighting(flow + _grid(height, width), confidence, motion)
 
 
 def _length2(vectors: Plane) -> Plane:
@@ -261,11 +262,11 @@ def _changed(
     if draft.trimap is None or past.trimap is None:
         return draft
     trimap = draft.trimap.clone()
-    flat = trimap.numpy().reshape(3, -1)
-    earlier = np.ascontiguousarray(past.trimap.permute(1, 2, 0).numpy())
-    x, y = places.reshape(-1, 2)[active].T
-    earlier = sample_list(earlier, x, y)
-    flat[:, active] += share * (earlier - flat[:, active])
+    x, y = np.ascontiguousarray(places.reshape(-1, 2)[active].T)
+    for values, earlier in zip(trimap.numpy(), past.trimap.numpy(), strict=True):
+        flat = values.reshape(-1)
+        now_there = flat[active]
+        flat[active] = now_there + share * (sample_list(earlier[..., None], x, y)[0] - now_there)
     return replace(draft, trimap=trimap)
 
 
@@ -277,7 +278,8 @@ def _slope(values: Plane) -> Plane:
     """How much the values change over a pixel, [h, w]."""
     across = cv2.Sobel(values, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(values, cv2.CV_32F, 0, 1, scale=1 / 8)
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    # Not cv2.magnitude, whose last bit differs from call to call.
+    return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
 
 def _beyond(difference: Plane, allowed: Plane) -> Plane:

@@ -170,18 +170,21 @@ class FrameWriter:
 
     def _write_colours(self, picture: VideoFrame, foreground: Foreground) -> None:
         """Y'CbCr (H.273, equations 38 to 40) of these pixels alone, in limited range."""
-        k_red, k_blue = _LUMA_WEIGHTS[self.output_tags.matrix]
-        red, green, blue = as_unit(foreground.colours).cpu().numpy()
-        luma = k_red * red + (1 - k_red - k_blue) * green + k_blue * blue
-        blue_difference = (blue - luma) / (2 * (1 - k_blue))
-        red_difference = (red - luma) / (2 * (1 - k_red))
-        unit = np.float32(1 << (picture.format.components[0].bits - 8))
-        rows, columns = np.divmod(foreground.pixels.numpy(), self._info.display_width)
-        for plane, level in enumerate(
-            (16 + 219 * luma, 128 + 224 * blue_difference, 128 + 224 * red_difference)
-        ):
-            upright = self._info.orientation.upright(_plane(picture, plane))
-            upright[rows, columns] = level * unit + np.float32(0.5)
+        unit = 1 << (picture.format.components[0].bits - 8)
+        to_levels, black = _levels_of_rgb(self.output_tags.matrix)
+        levels = (unit * to_levels) @ as_unit(foreground.colours).cpu().numpy()
+        levels += np.float32(0.5) + unit * black
+        pixels = foreground.pixels.numpy()
+        rows = pixels // self._info.display_width  # divmod takes five times as long
+        columns = pixels - rows * self._info.display_width
+        for plane, level in enumerate(levels.astype(np.uint16)):
+            samples = _plane(picture, plane)
+            upright = self._info.orientation.upright(samples)
+            # One index is three times as fast as two.
+            down, across = (stride // samples.itemsize for stride in upright.strides)
+            lines = _rows(picture.planes[plane], np.uint16).reshape(-1)
+            first = (upright.ctypes.data - lines.ctypes.data) // samples.itemsize
+            lines[rows * down + columns * across + first] = level
 
     def _write_alpha(self, picture: VideoFrame, alpha: torch.Tensor) -> None:
         """round(alpha * largest value), past swscale, which is off by up to one in alpha."""
@@ -190,6 +193,19 @@ class FrameWriter:
         scaled = stored * np.float32(largest)
         scaled += np.float32(0.5)
         _fill(picture, 3, scaled)
+
+
+def _levels_of_rgb(matrix: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Factors [3, 3] and constants [3, 1] that make limited-range 8-bit levels of RGB in [0, 1]."""
+    k_red, k_blue = _LUMA_WEIGHTS[matrix]
+    luma = np.array([k_red, 1 - k_red - k_blue, k_blue])
+    blue, red = np.array([0, 0, 1]), np.array([1, 0, 0])
+    factors = [
+        219 * luma,
+        224 * (blue - luma) / (2 * (1 - k_blue)),
+        224 * (red - luma) / (2 * (1 - k_red)),
+    ]
+    return np.array(factors, np.float32), np.array([[16], [128], [128]], np.float32)
 
 
 def _planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:
