@@ -7,9 +7,7 @@ rounding of the precision they compute in.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,33 +15,29 @@ import torch
 from torch import nn
 
 from shm_engine.errors import DeviceError
-from shm_engine.export import AlphaAndTrimap, onnx_bytes
+from shm_engine.export import AlphaAndTrimap
 
 Maps = tuple[torch.Tensor, torch.Tensor]
 Backend = Callable[[torch.Tensor], Maps]
 
-# OpenVINO takes about 3 s to start and saves 12 ms a frame: after so many it pays.
-_WORTH_STARTING = 250
-
 
 def choose_backend(name: str, device: torch.device) -> str:
-    """The name of a backend that can work on a device: "auto" is "eager", and on a CPU "lasting" if
-    OpenVINO is installed. DeviceError if the one asked for cannot be."""
-    missing = [m for m in ("openvino", "onnx", "onnxscript") if importlib.util.find_spec(m) is None]
+    """The name of a backend that can work on a device: "auto" is OpenVINO on a CPU if it is
+    installed, else eager. DeviceError if the one asked for cannot be."""
+    is_here = importlib.util.find_spec("openvino") is not None
     if name == "auto":
-        return "eager" if missing or device.type != "cpu" else "lasting"
+        return "openvino" if is_here and device.type == "cpu" else "eager"
     if name == "openvino" and device.type != "cpu":
         raise DeviceError(f"the backend openvino works on the cpu, not on {device}; use eager")
-    if name == "openvino" and missing:
+    if name == "openvino" and not is_here:
         raise DeviceError(
-            f"the backend openvino needs {', '.join(missing)}; "
-            "pip install semantic-human-matting[openvino]"
+            "the backend openvino is not installed; pip install semantic-human-matting[openvino]"
         )
     return name
 
 
 def build_backend(name: str, model: nn.Module, device: torch.device, dtype: torch.dtype) -> Backend:
-    """The network, ready to work; takes over `model`."""
+    """The network, ready to work; takes over `model`, whose batch norms are merged."""
     return _BUILDERS[name](model, device, dtype)
 
 
@@ -100,35 +94,22 @@ def _openvino(model: nn.Module, _: torch.device, dtype: torch.dtype) -> Backend:
 
 
 def _in_openvino(model: nn.Module, size: torch.Size, dtype: torch.dtype) -> Any:
-    # Here, for it takes a while and short work never comes here.
+    # Here, for not everybody has it.
     import openvino
 
-    core = openvino.Core()
+    from shm_engine.openvino_graph import openvino_model
+
     hints = {
         "INFERENCE_PRECISION_HINT": "f32" if dtype == torch.float32 else "bf16",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    # Not by openvino.convert_model, which reports to its makers.
-    return core.compile_model(core.read_model(onnx_bytes(model, *size)), "CPU", hints)
-
-
-def _lasting(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Backend:
-    """PyTorch as it is, and OpenVINO for what takes longer than OpenVINO takes to start."""
-    eager = _eager(copy.deepcopy(model), device, dtype)
-    fast = _openvino(model, device, dtype)
-    passes: Counter[torch.Size] = Counter()
-
-    def run(images: torch.Tensor) -> Maps:
-        passes[images.shape] += 1
-        return (eager if passes[images.shape] <= _WORTH_STARTING else fast)(images)
-
-    return run
+    graph = openvino_model(AlphaAndTrimap(model), *size)
+    return openvino.Core().compile_model(graph, "CPU", hints)
 
 
 _BUILDERS: Mapping[str, Callable[[nn.Module, torch.device, torch.dtype], Backend]] = {
     "eager": _eager,
     "compile": _compiled,
     "openvino": _openvino,
-    "lasting": _lasting,
 }

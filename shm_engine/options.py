@@ -26,7 +26,8 @@ class MatterOptions:
         slower. Pictures are never enlarged to reach it.
     batch: frames per forward pass; 0 chooses: several on cuda, one elsewhere.
     backend: what runs the network: "eager" is PyTorch as it is, "compile" takes a minute to start
-        and is faster then, "openvino" is faster still on CPUs (an extra); "auto" chooses.
+        and is faster then, "openvino" (an extra) is faster still on CPUs and takes a third of a
+        second for every new size of picture; "auto" chooses: "openvino" where it is installed.
     smoothing: in time: "light", "strong" (steadier, but follows fast hair less closely) or "off".
     foreground: the colours at the outline: "estimate" takes the old background out of them,
         "source" leaves them as they were filmed.

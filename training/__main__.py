@@ -174,7 +174,11 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
         only=only,
         model=model,
         options=MatterOptions(
-            device=device, long_side_pixels=size, smoothing=smooth, foreground="source"
+            device=device,
+            long_side_pixels=size,
+            backend="eager",
+            smoothing=smooth,
+            foreground="source",
         ),
         categories=categories,
         predictions=predictions,
@@ -207,7 +211,7 @@ def label(folder: Path, out: Path, model: Path | None, device: str, weight: floa
     from training.data.label import LabelOptions, label_folder
 
     # Two views of one picture are no film, and colours are not wanted.
-    options = MatterOptions(device=device, smoothing="off", foreground="source")
+    options = MatterOptions(device=device, backend="eager", smoothing="off", foreground="source")
     matter = Matter.load(model, options)
     summary = label_folder(folder, out, matter, LabelOptions(), weight)
     for reason in summary.refused:

@@ -171,13 +171,15 @@ class FrameWriter:
     def _write_colours(self, picture: VideoFrame, foreground: Foreground) -> None:
         """Y'CbCr (H.273, equations 38 to 40) of these pixels alone, in limited range."""
         unit = 1 << (picture.format.components[0].bits - 8)
-        to_levels, black = _levels_of_rgb(self.output_tags.matrix)
-        levels = (unit * to_levels) @ as_unit(foreground.colours).cpu().numpy()
-        levels += np.float32(0.5) + unit * black
+        factors, constants = _levels_of_rgb(self.output_tags.matrix)
+        # By torch, which keeps to the threads it was given; numpy's would wait in a busy loop.
+        levels = torch.addmm(
+            unit * constants + 0.5, unit * factors, as_unit(foreground.colours.cpu())
+        )
         pixels = foreground.pixels.numpy()
         rows = pixels // self._info.display_width  # divmod takes five times as long
         columns = pixels - rows * self._info.display_width
-        for plane, level in enumerate(levels.astype(np.uint16)):
+        for plane, level in enumerate(levels.numpy().astype(np.uint16)):
             samples = _plane(picture, plane)
             upright = self._info.orientation.upright(samples)
             # One index is three times as fast as two.
@@ -195,17 +197,17 @@ class FrameWriter:
         _fill(picture, 3, scaled)
 
 
-def _levels_of_rgb(matrix: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _levels_of_rgb(matrix: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Factors [3, 3] and constants [3, 1] that make limited-range 8-bit levels of RGB in [0, 1]."""
     k_red, k_blue = _LUMA_WEIGHTS[matrix]
-    luma = np.array([k_red, 1 - k_red - k_blue, k_blue])
-    blue, red = np.array([0, 0, 1]), np.array([1, 0, 0])
+    luma = torch.tensor([k_red, 1 - k_red - k_blue, k_blue])
+    red, blue = torch.tensor([1, 0, 0]), torch.tensor([0, 0, 1])
     factors = [
         219 * luma,
         224 * (blue - luma) / (2 * (1 - k_blue)),
         224 * (red - luma) / (2 * (1 - k_red)),
     ]
-    return np.array(factors, np.float32), np.array([[16], [128], [128]], np.float32)
+    return torch.stack(factors), torch.tensor([[16.0], [128.0], [128.0]])
 
 
 def _planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:

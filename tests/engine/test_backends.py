@@ -12,6 +12,8 @@ from shm_engine import backends
 from shm_engine.backends import build_backend, choose_backend
 from shm_engine.errors import DeviceError
 from shm_engine.model import DEFAULT_MODEL
+from shm_engine.model.blocks import fold_batch_norm
+from shm_engine.openvino_graph import openvino_model
 from tests.assertions import NETWORK_FLOAT32, assert_close
 from tests.engine.networks import lively
 
@@ -30,7 +32,9 @@ def images() -> torch.Tensor:
 
 
 def built(name: str) -> backends.Backend:
-    return build_backend(name, lively(DEFAULT_MODEL).eval(), CPU, torch.float32)
+    model = lively(DEFAULT_MODEL).eval()
+    fold_batch_norm(model)
+    return build_backend(name, model, CPU, torch.float32)
 
 
 # torch.compile imports parts of torch that torch itself calls old.
@@ -44,34 +48,32 @@ def test_a_backend_says_what_pytorch_says(name: str, images: torch.Tensor) -> No
         assert_close(one, other, NETWORK_FLOAT32)
 
 
-def test_openvino_takes_over_where_its_start_has_paid(
-    images: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
+def test_openvino_takes_pictures_of_another_size(images: torch.Tensor) -> None:
+    eager, fast = built("eager"), built("openvino")
+    for some in (images, images[..., :32, :64], images):
+        for one, other in zip(fast(some), eager(some), strict=True):
+            assert_close(one, other, NETWORK_FLOAT32)
 
-    def noting(name: str) -> backends.Backend:
-        def run(given: torch.Tensor) -> backends.Maps:
-            calls.append(name)
-            return given, given
 
-        return run
-
-    monkeypatch.setattr(backends, "_WORTH_STARTING", 2)
-    monkeypatch.setattr(backends, "_eager", lambda *_: noting("eager"))
-    monkeypatch.setattr(backends, "_openvino", lambda *_: noting("openvino"))
-    run = build_backend("lasting", torch.nn.Identity(), CPU, torch.float32)
-    for _ in range(4):
-        run(images)
-    run(images[:1])
-    assert calls == ["eager", "eager", "openvino", "openvino", "eager"]
+@pytest.mark.parametrize(
+    "layer",
+    [
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Upsample(scale_factor=2.0, mode="nearest"),
+    ],
+)
+def test_a_layer_that_openvino_was_not_taught_is_refused(layer: torch.nn.Module) -> None:
+    with pytest.raises(NotImplementedError, match="has no counterpart for OpenVINO"):
+        openvino_model(torch.nn.Sequential(layer), 32, 32)
 
 
 def test_automatic_is_pytorch_without_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_backend("auto", CPU) == "lasting"
+    assert choose_backend("auto", CPU) == "openvino"
     assert choose_backend("auto", torch.device("cuda")) == "eager"
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert choose_backend("auto", CPU) == "eager"
-    with pytest.raises(DeviceError, match=r"needs openvino, onnx, onnxscript; pip install"):
+    with pytest.raises(DeviceError, match=r"is not installed; pip install"):
         choose_backend("openvino", CPU)
 
 
