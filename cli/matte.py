@@ -7,14 +7,22 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.background import Background
-from cli.options import FILE, PASS_NAMES, matter_options, progress_option, verbosity_options
+from cli.memory import allowance
+from cli.options import (
+    FILE,
+    PASS_NAMES,
+    matter_options,
+    memory_option,
+    progress_option,
+    verbosity_options,
+)
 from cli.progress import Progress, ProgressMode, display_for
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
@@ -41,6 +49,7 @@ class Job:
     background: Background | None
     model: Path | None
     options: MatterOptions
+    memory: int | None
     progress: ProgressMode
     overwrites: bool
     keeps_partial: bool
@@ -93,6 +102,7 @@ class Job:
     help="For --pass composite: #rrggbb, a name such as green, or a picture, scaled to fill.",
 )
 @matter_options
+@memory_option
 @progress_option
 @click.option("-y", "--overwrite", "overwrites", is_flag=True, help="Replace an existing OUTPUT.")
 @click.option(
@@ -109,6 +119,7 @@ def command(  # noqa: PLR0913 - a parameter an option
     background: str | None,
     options: MatterOptions,
     model: Path | None,
+    memory: int | None,
     progress: ProgressMode,
     overwrites: bool,
     keeps_partial: bool,
@@ -123,6 +134,7 @@ def command(  # noqa: PLR0913 - a parameter an option
             background=None if background is None else Background.parse(background),
             model=model,
             options=options,
+            memory=memory,
             progress=progress,
             overwrites=overwrites,
             keeps_partial=keeps_partial,
@@ -188,6 +200,8 @@ def _matte_picture(job: Job) -> int:
     from shm_engine.compositing import as_unit, from_unit
 
     frame = read_image(job.source)
+    depth = 8 if frame.image.dtype == torch.uint8 else 16
+    allowance(job.memory, frame.size[1], frame.size[0], depth)  # refuses what does not fit
     wanted = job.pass_for(frame.size, float(frame.pixel_aspect))
     with Progress(display_for(job.progress), 1) as progress:
         matter = Matter.load(job.model, job.options)
@@ -211,12 +225,20 @@ def _matte_movie(job: Job) -> int:
         Progress(display_for(job.progress), source.info.frame_count) as progress,
     ):
         info = source.info
+        allowed = allowance(job.memory, info.width, info.height, info.bit_depth)
         size = info.display_height, info.display_width
         wanted = job.pass_for(size, float(info.display_pixel_aspect))
-        matter = Matter.load(job.model, job.options)
-        sound = job.source if info.has_audio else None
-        with VideoSink(job.target, info, profile, output_pass=wanted, audio_from=sound) as sink:
-            pump(source, matter.mattes, progress.track, sink)
+        options = replace(job.options, frames_ahead=allowed.frames_ahead)
+        matter = Matter.load(job.model, options)
+        with VideoSink(
+            job.target,
+            info,
+            profile,
+            output_pass=wanted,
+            audio_from=job.source if info.has_audio else None,
+            threads=allowed.encoder_threads,
+        ) as sink:
+            pump(source, matter.mattes, progress.track, sink, allowed.frames_ahead)
     return progress.status.frame
 
 
@@ -225,15 +247,17 @@ def pump(
     matte: Callable[[Iterator[Frame]], Iterator[Matte]],
     watch: Callable[[Iterator[Matte]], Iterator[Matte]],
     sink: MatteSink,
+    frames_ahead: int = MatterOptions.frames_ahead,
 ) -> None:
-    """Frames from the source through `matte` and `watch` into the sink; the three overlap in time.
+    """Frames from the source through `matte` and `watch` into the sink; the three overlap in time,
+    unless frames_ahead is 0.
 
-    Both threads have ended when this returns or raises: the source and the sink may be closed.
+    All threads have ended when this returns or raises: the source and the sink may be closed.
     """
     from shm_engine.stream import prefetch
 
-    frames = prefetch(iter(source))
-    mattes = prefetch(matte(frames))
+    frames = prefetch(iter(source), frames_ahead)
+    mattes = prefetch(matte(frames), frames_ahead)
     with _a_core_for_the_codec(), closing(frames), closing(mattes):
         for done in watch(mattes):
             sink.write(done)

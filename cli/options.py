@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from cli import logs
+from cli.memory import parse_size
 from cli.progress import ProgressMode
 from shm_engine.options import BACKENDS, DEVICES, FOREGROUNDS, SMOOTHINGS, MatterOptions
 
@@ -92,6 +93,16 @@ def matter_options(command: Command) -> Command:
     return wrapped
 
 
+def memory_option(command: Command) -> Command:
+    """--memory, for a parameter `memory` in bytes, or None."""
+    return click.option(
+        "--memory",
+        metavar="SIZE",
+        callback=_as_bytes,
+        help="Take at most so much main memory, say 2G; a little slower where it is tight.",
+    )(command)
+
+
 def verbosity_options(command: Command) -> Command:
     """--verbose and --quiet, which act at once and are not passed on."""
     for option in (
@@ -136,6 +147,10 @@ def _act(action: Callable[[], None]) -> Callable[[click.Context, click.Parameter
             action()
 
     return act_if_set
+
+
+def _as_bytes(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else parse_size(value)
 
 
 def _as_mode(_: click.Context, __: click.Parameter, value: str) -> ProgressMode:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -76,10 +77,11 @@ class Matter:
         the network works in a thread ahead of the rest. The size may change on the way. Raises
         DeviceError if the device runs out of memory.
         """
-        drafts: Iterator[Draft] = prefetch(self.drafts(frames))
-        if self.options.smoothing != "off":
-            drafts = smooth(drafts, STRENGTHS[self.options.smoothing])
-        return draw(drafts, foreground=self.options.foreground)
+        with closing(prefetch(self.drafts(frames), self.options.frames_ahead)) as ahead:
+            drafts: Iterator[Draft] = ahead
+            if self.options.smoothing != "off":
+                drafts = smooth(drafts, STRENGTHS[self.options.smoothing])
+            yield from draw(drafts, foreground=self.options.foreground)
 
     def drafts(self, frames: Iterable[Frame]) -> Iterator[Draft]:
         """What the network says of each frame, in order, on the CPU, at the working size."""

@@ -24,6 +24,8 @@ class MatterOptions:
     device: "auto" (cuda, then mps, then cpu), or one of them, or "cuda:1".
     long_side_pixels: the longer side of the picture the network sees; larger finds finer detail,
         slower. Pictures are never enlarged to reach it.
+    frames_ahead: how many frames the network may be ahead of the rest: more evens out what takes
+        long now and then, and takes memory; 0 does one after the other, without a thread.
     batch: frames per forward pass; 0 chooses: several on cuda, one elsewhere.
     backend: what runs the network: "eager" is PyTorch as it is, "compile" takes a minute to start
         and is faster then, "openvino" (an extra) is faster still on CPUs and takes a third of a
@@ -35,6 +37,7 @@ class MatterOptions:
 
     device: str = "auto"
     long_side_pixels: int = 512
+    frames_ahead: int = 2
     batch: int = 0
     backend: str = BACKENDS[0]
     smoothing: str = SMOOTHINGS[0]
@@ -50,6 +53,8 @@ class MatterOptions:
                 f"the working size is {self.long_side_pixels}; "
                 f"use {_SMALLEST_LONG_SIDE} to {_LARGEST_LONG_SIDE} pixels"
             )
+        if self.frames_ahead < 0:
+            raise OptionsError(f"frames_ahead is {self.frames_ahead}; use 0 or more")
         if self.batch < 0:
             raise OptionsError(f"batch is {self.batch}; use 0 (automatic) or more")
         for name, allowed in (

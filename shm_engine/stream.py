@@ -66,11 +66,15 @@ def _pass_on(items: Iterator[Item], put: Callable[[Item], None], stop: threading
 def prefetch(items: Iterator[Item], depth: int = 2) -> Generator[Item, None, None]:
     """Yield the same items in the same order, made ahead of time by a thread.
 
-    At most `depth` items wait, so memory stays bounded. An error in `items` is raised here, after
-    the items before it. When the consumer stops early, the thread stops at the next item.
+    At most `depth` items wait, so memory stays bounded; with 0 there is no thread. An error in
+    `items` is raised here, after the items before it. When the consumer stops early, the thread
+    stops at the next item.
     """
-    if depth < 1:  # a queue of size 0 has no bound
-        raise ValueError(f"depth is {depth}; 1 is the smallest")
+    if depth < 0:
+        raise ValueError(f"depth is {depth}; 0 is the smallest")
+    if depth == 0:  # a queue of that size would have no bound
+        yield from items
+        return
     waiting: queue.Queue[Item | _End] = queue.Queue(maxsize=depth)
     stop = threading.Event()
 

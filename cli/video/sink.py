@@ -44,6 +44,7 @@ class VideoSink:
     info: of the movie the mattes belong to; times, orientation, colour tags and metadata are kept.
     output_pass: what the pictures show, see `shm_engine.passes`.
     audio_from: a movie whose sound is copied, or None.
+    threads: of the encoder; 0 starts one a core.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class VideoSink:
         *,
         output_pass: Pass,
         audio_from: Path | None = None,
+        threads: int = 0,
     ) -> None:
         self.path = Path(path)
+        self._threads = threads
         self._info = info
         self._profile = profile
         self._pass = output_pass
@@ -182,6 +185,7 @@ class VideoSink:
         stream.pix_fmt = self._profile.pixel_format
         stream.thread_type = "AUTO"
         context = stream.codec_context
+        context.thread_count = self._threads
         context.time_base = info.time_base
         context.sample_aspect_ratio = info.pixel_aspect
         context.color_primaries = tags.primaries

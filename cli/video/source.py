@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Generator, Iterator
 from fractions import Fraction
@@ -31,6 +32,10 @@ log = logging.getLogger(__name__)
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails
 # FFmpeg "plays" any text as a terminal screen; nobody means that by a movie.
 _TEXT_CODECS = ("ansi", "bintext", "idf", "xbin")
+
+
+# Each holds frames; a decoder is never what all wait for.
+_MOST_THREADS = 4
 
 
 class VideoSource:
@@ -168,6 +173,7 @@ class VideoSource:
                 "uses a video codec that cannot be decoded here; convert it to H.264 first"
             )
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
         return stream
 
     def _decode(self) -> Generator[VideoFrame, None, None]:

@@ -66,9 +66,19 @@ def test_no_more_is_made_than_can_wait_and_one_in_hand(depth: int) -> None:
     ahead.close()
 
 
-def test_an_unbounded_depth_is_refused() -> None:
-    with pytest.raises(ValueError, match="0"):
-        next(prefetch(iter([1]), 0))
+def test_with_a_depth_of_0_nothing_is_made_ahead_and_no_thread_starts() -> None:
+    items = Counting()
+    ahead = prefetch(items, 0)
+    assert [next(ahead), next(ahead)] == [0, 1]
+    assert items.made == 2
+    assert not [t for t in threading.enumerate() if t.name == "shm-prefetch"]
+    ahead.close()
+    assert list(prefetch(iter(range(5)), 0)) == list(range(5))
+
+
+def test_a_negative_depth_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 is the smallest"):
+        next(prefetch(iter([1]), -1))
 
 
 def test_nothing_is_made_before_the_first_item_is_asked_for() -> None:
