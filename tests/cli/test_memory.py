@@ -54,7 +54,7 @@ def test_deeper_sources_take_more() -> None:
 
 
 def test_too_little_is_refused_with_the_least_that_works() -> None:
-    with pytest.raises(OptionsError, match=r"--memory 1G is too little .*; use 2\.4G or more"):
+    with pytest.raises(OptionsError, match=r"--memory 1\.0G is too little .*; use 2\.4G or more"):
         allowance(GIB, 7680, 4320, 8)
     assert allowance(int(2.4 * GIB), 7680, 4320, 8) == Allowance(frames_ahead=0, encoder_threads=1)
 
@@ -65,10 +65,9 @@ def test_the_command_refuses_too_little_before_it_works(
     target = tmp_path / "out.mov"
     with pytest.raises(SystemExit) as ended:
         door.main([str(sample_clip), "-o", str(target), "--memory", "100M"])
-    assert ended.value.code == 1
-    assert (
-        "--memory 0.098G is too little for 640 x 360; use 0.7G or more" in capsys.readouterr().err
-    )
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--memory 0.1G is too little for 640 x 360; use 0.7G or more" in said
     assert list(tmp_path.iterdir()) == []
 
 
