@@ -3,7 +3,7 @@
     python docs/steadiness.py CLIPS [STRIPS]
 
 Self-flicker needs no truth: mean |alpha(t) - alpha(t - 1) moved along|, where the movement there
-and back again agrees. The flow that judges (Farneback's, at 640 pixels) is not the one that smooths.
+and back again agrees. The flow that judges (Farneback's, at 640 pixels) is not the smoother's.
 STRIPS is a folder for a picture of each clip: rows of six frames over green, without smoothing
 above and with `light` below, where the two differ most.
 """

@@ -191,6 +191,24 @@ def evaluate(  # noqa: PLR0913 - a parameter an option
 
 
 @commands.command()
+@click.option(
+    "--part",
+    "parts",
+    type=(click.Path(path_type=Path), float),
+    multiple=True,
+    required=True,
+    metavar="FILE SHARE",
+    help="A weights file and how much it counts; give several.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The file to write.")
+def average(parts: tuple[tuple[Path, float], ...], out: Path) -> None:
+    """Write the mean of weights that are stages of one run."""
+    from training.loop.averaging import average_weights
+
+    average_weights(parts, out)
+
+
+@commands.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="For the labels.")
 @click.option("--model", type=click.Path(path_type=Path), help="Weights; default: the shipped.")

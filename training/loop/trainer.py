@@ -179,6 +179,8 @@ class Trainer:
         if self.progress.step == phase.steps:
             self.progress.phase += 1
             self.progress.step = 0
+            if self.team.leads:
+                self._write_weights(f"phase_{self.progress.phase}.safetensors")
             if not self.is_complete:
                 self.optimiser = make_optimiser(self.model, self.config.phases[self.progress.phase])
         return steps
