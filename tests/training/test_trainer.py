@@ -214,7 +214,7 @@ def largest_file(size: int) -> Iterator[None]:
 def test_a_full_disk_is_one_sentence_and_the_last_state_stays_whole(
     config_of, tmp_path: Path
 ) -> None:
-    before = train(config_of(), tmp_path, steps=1)
+    before = train(config_of(), tmp_path, steps=2)
     trainer = Trainer(config_of(), tmp_path, workers=0)
     with (
         largest_file(100_000),

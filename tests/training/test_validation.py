@@ -94,7 +94,7 @@ def test_the_score_is_the_mean_over_sets_of_what_evaluate_measures(
     config_of, sets: Path, random_weights: Path
 ) -> None:
     listed = read_evaluation(sets)
-    matter = Matter.load(random_weights, MatterOptions(device="cpu"))
+    matter = Matter.load(random_weights, MatterOptions(device="cpu", backend="eager"))
     rows = [evaluate_set(matter, Path(listed.data), chosen) for chosen in listed.sets]
     validation = Validation(validated(config_of, sets, validation_pictures=0))
     verdict = validation.measure(random_weights, torch.device("cpu"))
