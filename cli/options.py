@@ -99,7 +99,7 @@ def memory_option(command: Command) -> Command:
         "--memory",
         metavar="SIZE",
         callback=_as_bytes,
-        help="Take at most so much main memory, say 2G; a little slower where it is tight.",
+        help="Take at most so much main memory, say 2G; slower where it is tight.",
     )(command)
 
 
