@@ -19,6 +19,8 @@ Sample = TypeVar("Sample", bound=np.generic)
 BT709, UNSPECIFIED, BT470M, BT601_625, BT601_525, SMPTE240M, BT2020 = 1, 2, 4, 5, 6, 7, 9
 LIMITED_RANGE, FULL_RANGE = 1, 2
 _MATRICES = (BT709, BT470M, BT601_625, BT601_525, SMPTE240M, BT2020)
+# Each matrix's number in swscale; BT.601 has two codes with one meaning.
+SWSCALE_MATRIX = {BT709: 1, BT470M: 4, BT601_625: 5, BT601_525: 5, SMPTE240M: 7, BT2020: 9}
 _MATRIX_NAMES = {BT709: "BT.709", BT601_525: "BT.601"}
 # BT.601 and BT.2020 have the curve of BT.709, under codes that ProRes cannot store.
 _CURVES_OF_BT709 = (6, 14, 15)

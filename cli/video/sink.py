@@ -22,8 +22,8 @@ from cli.video.failures import write_failure
 from cli.video.files import open_movie
 from cli.video.info import VideoInfo
 from cli.video.output_file import OutputFile
-from cli.video.pictures import FrameWriter
 from cli.video.truncation import missing_bytes
+from cli.video.writing import FrameWriter
 from shm_engine.errors import OptionsError, VideoError
 from shm_engine.passes import Pass
 from shm_engine.types import Matte

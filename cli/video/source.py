@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from cli.video.failures import read_failure
 from cli.video.files import decoder_name, open_movie
 from cli.video.info import ColourTags, Orientation, VideoInfo
-from cli.video.pictures import RgbReader
+from cli.video.reading import RgbReader
 from cli.video.truncation import missing_bytes
 from shm_engine.errors import VideoError
 from shm_engine.types import Frame

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cli.video import VideoSource
-from cli.video.pictures import FrameWriter
+from cli.video.writing import FrameWriter
 from shm_engine.compositing import as_unit, from_unit
 from shm_engine.passes import PASSES
 from shm_engine.types import Foreground, Frame, Matte

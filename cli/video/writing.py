@@ -1,15 +1,11 @@
-"""Between av's frames and tensors: colour, bit depth and orientation; opens no file."""
+"""From mattes to av's frames for an encoder; opens no file."""
 
 from __future__ import annotations
-
-from typing import Any, cast
 
 import numpy as np
 import torch
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from cli.video.info import (
     BT470M,
@@ -20,22 +16,15 @@ from cli.video.info import (
     FULL_RANGE,
     LIMITED_RANGE,
     SMPTE240M,
+    SWSCALE_MATRIX,
     ColourTags,
     VideoInfo,
 )
+from cli.video.planes import copy_of, fill, plane_of, rows_of
 from shm_engine.compositing import as_unit
 from shm_engine.passes import Pass
 from shm_engine.types import Foreground, Matte
 
-# H.273 matrix -> swscale's number for it; BT.601 has two codes with one meaning.
-_SWSCALE_MATRIX = {
-    BT709: 1,
-    BT470M: 4,
-    BT601_625: 5,
-    BT601_525: 5,
-    SMPTE240M: 7,
-    BT2020: 9,
-}
 # What red and blue count in luma, by matrix (H.273, table 4).
 _LUMA_WEIGHTS = {
     BT709: (0.2126, 0.0722),
@@ -48,50 +37,6 @@ _LUMA_WEIGHTS = {
 # swscale takes 255 << 8, not 65535, for white wherever a sample has more than 8 bits.
 _SWSCALE_WHITE = 0xFF00
 _PLANES_OF_RGB = (2, 0, 1)  # FFmpeg's planar RGB lies in the order G, B, R
-
-
-class RgbReader:
-    """Turns decoded frames of one movie into upright RGB tensors."""
-
-    def __init__(self, info: VideoInfo) -> None:
-        self._info = info
-        self._reformatter = VideoReformatter()
-        self._format = "rgb24" if info.bit_depth <= 8 else "rgb48le"
-
-    def image(self, native: VideoFrame) -> torch.Tensor:
-        """[3, H, W] upright sRGB over the full range of uint8, or of uint16 above 8 bits.
-
-        Colours of an 8-bit source are within 3/255 of the exact ones, of a deeper one within
-        0.5/255 (swscale's fast paths).
-        """
-        info = self._info
-        rgb = self._reformatter.reformat(
-            native,
-            format=self._format,
-            src_colorspace=None if info.is_rgb else _SWSCALE_MATRIX[info.tags.matrix],
-            src_color_range=None if info.is_rgb else info.tags.range,
-            dst_color_range=FULL_RANGE,
-        )
-        samples = _packed(rgb, np.uint8 if self._format == "rgb24" else np.uint16)
-        if self._format == "rgb48le" and rgb is not native:
-            samples = self._stretched(samples)
-        upright = info.orientation.upright(samples)
-        if any(stride < 0 for stride in upright.strides):  # which torch does not have
-            upright = np.ascontiguousarray(upright)
-        return torch.from_numpy(upright).permute(2, 0, 1)
-
-    def _stretched(self, samples: NDArray[Any]) -> NDArray[Any]:
-        """The samples with white at 65535, in place.
-
-        swscale leaves white at 255 << 8 for limited-range Y'CbCr, and at the source's largest
-        value, shifted up, for everything else; repeating the top bits below fills the rest.
-        """
-        info = self._info
-        is_limited = not info.is_rgb and info.tags.range == LIMITED_RANGE
-        bits = 8 if is_limited else info.bit_depth
-        np.minimum(samples, 0xFFFF - (0xFFFF >> bits), out=samples)
-        samples += samples >> bits
-        return samples
 
 
 class FrameWriter:
@@ -137,12 +82,12 @@ class FrameWriter:
         picture = self._reformatter.reformat(
             native,
             format=self._pixel_format,
-            src_colorspace=None if info.is_rgb else _SWSCALE_MATRIX[info.tags.matrix],
-            dst_colorspace=_SWSCALE_MATRIX[info.tags.matrix],
+            src_colorspace=None if info.is_rgb else SWSCALE_MATRIX[info.tags.matrix],
+            dst_colorspace=SWSCALE_MATRIX[info.tags.matrix],
             src_color_range=FULL_RANGE if info.is_rgb else info.tags.range,
             dst_color_range=LIMITED_RANGE,
         )
-        return _copy(native) if picture is native else picture
+        return copy_of(native) if picture is native else picture
 
     def _from_rgb(self, colours: torch.Tensor) -> VideoFrame:
         matrix = self._info.tags.matrix
@@ -152,7 +97,7 @@ class FrameWriter:
         return self._reformatter.reformat(
             rgb,
             format=self._pixel_format,
-            dst_colorspace=_SWSCALE_MATRIX[matrix],
+            dst_colorspace=SWSCALE_MATRIX[matrix],
             src_color_range=FULL_RANGE,
             dst_color_range=LIMITED_RANGE,
         )
@@ -163,9 +108,9 @@ class FrameWriter:
         bits = picture.format.components[0].bits
         black, white = 16 << (bits - 8), 235 << (bits - 8)
         stored = self._info.orientation.stored(as_unit(grey).cpu().numpy()[0])
-        _fill(picture, 0, stored * np.float32(white - black) + np.float32(black + 0.5))
+        fill(picture, 0, stored * np.float32(white - black) + np.float32(black + 0.5))
         for plane in (1, 2):
-            _plane(picture, plane)[...] = 1 << (bits - 1)
+            plane_of(picture, plane)[...] = 1 << (bits - 1)
         return picture
 
     def _write_colours(self, picture: VideoFrame, foreground: Foreground) -> None:
@@ -180,11 +125,11 @@ class FrameWriter:
         rows = pixels // self._info.display_width  # divmod takes five times as long
         columns = pixels - rows * self._info.display_width
         for plane, level in enumerate(levels.numpy().astype(np.uint16)):
-            samples = _plane(picture, plane)
+            samples = plane_of(picture, plane)
             upright = self._info.orientation.upright(samples)
             # One index is three times as fast as two.
             down, across = (stride // samples.itemsize for stride in upright.strides)
-            lines = _rows(picture.planes[plane], np.uint16).reshape(-1)
+            lines = rows_of(picture.planes[plane], np.uint16).reshape(-1)
             first = (upright.ctypes.data - lines.ctypes.data) // samples.itemsize
             lines[rows * down + columns * across + first] = level
 
@@ -194,7 +139,7 @@ class FrameWriter:
         stored = self._info.orientation.stored(alpha.cpu().numpy()[0])
         scaled = stored * np.float32(largest)
         scaled += np.float32(0.5)
-        _fill(picture, 3, scaled)
+        fill(picture, 3, scaled)
 
 
 def _levels_of_rgb(matrix: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -217,7 +162,7 @@ def _planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:
     frame = VideoFrame(info.width, info.height, name)
     for channel, plane in zip(samples, _PLANES_OF_RGB, strict=True):
         stored = info.orientation.stored(channel)
-        target = _plane(frame, plane)
+        target = plane_of(frame, plane)
         if name == "gbrp":
             target[...] = stored
         elif name == "gbrp16le":
@@ -225,36 +170,3 @@ def _planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:
         else:
             np.multiply(stored, np.float32(_SWSCALE_WHITE / 0xFFFF), out=target)
     return frame
-
-
-def _rows(plane: VideoPlane, dtype: type[np.generic]) -> NDArray[Any]:
-    """A writable view [H, line size] of a plane; a line ends with padding."""
-    # PyAV's stubs cannot say "buffer" before Python 3.12.
-    samples: NDArray[Any] = np.frombuffer(cast("Any", plane), dtype)
-    return samples.reshape(plane.height, -1)
-
-
-def _packed(frame: VideoFrame, dtype: type[np.generic]) -> NDArray[Any]:
-    """A view [H, W, 3] of a packed RGB frame."""
-    rows = _rows(frame.planes[0], dtype)[:, : frame.width * 3]
-    return rows.reshape(frame.height, frame.width, 3)
-
-
-def _plane(frame: VideoFrame, index: int) -> NDArray[Any]:
-    """A writable view [H, W] of one plane, without the padding at the end of its lines."""
-    bits = frame.format.components[0].bits
-    dtype: type[np.generic] = np.uint8 if bits <= 8 else np.uint16 if bits <= 16 else np.float32
-    plane = frame.planes[index]
-    return _rows(plane, dtype)[:, : plane.width]
-
-
-def _fill(frame: VideoFrame, index: int, values: NDArray[np.float32]) -> None:
-    np.copyto(_plane(frame, index), values, casting="unsafe")
-
-
-def _copy(frame: VideoFrame) -> VideoFrame:
-    """A frame with its own samples: alpha may be written without touching the decoder's."""
-    twin = VideoFrame(frame.width, frame.height, frame.format.name)
-    for index in range(len(frame.planes)):
-        _plane(twin, index)[...] = _plane(frame, index)
-    return twin
