@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.matte import pump
 from cli.options import FILE, matter_options, verbosity_options
+from cli.performing import pump
 from cli.progress import Item, Progress, ProgressMode, display_for
 from cli.stages import STAGES, milliseconds_by_stage
 from shm_engine.errors import MattingError, OptionsError

@@ -31,10 +31,10 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 
 def _fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def fail(_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(matte, "run", fail)
+    monkeypatch.setattr(matte, "perform", fail)
 
 
 @pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
@@ -222,7 +222,7 @@ def _start_job_with_temporary(file: Path, before: str = "") -> subprocess.Popen[
     script = (
         "import pathlib, signal, time\n"
         "from cli import main, matte\n"
-        "def run(_):\n"
+        "def run(*_):\n"
         f"    file = pathlib.Path({str(file)!r})\n"
         "    try:\n"
         "        file.touch()\n"
@@ -230,7 +230,7 @@ def _start_job_with_temporary(file: Path, before: str = "") -> subprocess.Popen[
         "        time.sleep(60)\n"
         "    finally:\n"
         "        file.unlink()\n"
-        "matte.run = run\n"
+        "matte.perform = run\n"
         f"{before}\n"
         "main.main(['clip.mp4', '-o', 'out.mov'])"
     )

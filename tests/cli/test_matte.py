@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cli import main as door
-from cli import matte as matte_command
+from cli import performing
 from cli.options import PASS_NAMES
 from shm_engine import Matter, MatterOptions, read_image, write_image
 from shm_engine.passes import PASSES
@@ -569,7 +569,7 @@ def test_the_network_leaves_a_core_to_the_codec(monkeypatch: pytest.MonkeyPatch)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        with matte_command._a_core_for_the_codec():
+        with performing._a_core_for_the_codec():
             assert torch.get_num_threads() == 3
         assert torch.get_num_threads() == 4
     finally:

@@ -1,0 +1,108 @@
+"""What is to be done with one movie or picture, and whether that can work at all; does nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.background import Background
+from shm_engine.errors import MattingError, OptionsError
+from shm_engine.options import MatterOptions
+
+if TYPE_CHECKING:
+    from shm_engine.passes import Pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """How the result is stored; None leaves the choice to the name of the output.
+
+    codec: the name of a profile in `cli.profiles`.
+    editor: the program that is to open it, a name in `cli.profiles.EDITORS`.
+    alpha: "straight" or "premultiplied".
+    """
+
+    codec: str | None = None
+    editor: str | None = None
+    alpha: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One input, one output, and all wishes; OptionsError where they contradict one another.
+
+    memory: the most main memory to take, in bytes; None sets no ceiling.
+    keeps_partial: whether an input that breaks off is matted up to there.
+    resumes: whether an unfinished run beside the output is gone on with.
+    """
+
+    source: Path
+    target: Path
+    pass_name: str = "rgba"
+    background: Background | None = None
+    model: Path | None = None
+    options: MatterOptions = field(default_factory=MatterOptions)
+    delivery: Delivery = field(default_factory=Delivery)
+    memory: int | None = None
+    overwrites: bool = False
+    keeps_partial: bool = False
+    resumes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pass_name == "composite" and self.background is None:
+            raise OptionsError("--pass composite needs --background, say green or a picture file")
+        if self.pass_name != "composite" and self.background is not None:
+            raise OptionsError(
+                f"--background has no meaning with --pass {self.pass_name}; use --pass composite"
+            )
+
+    @property
+    def needs_alpha(self) -> bool:
+        """Whether the output has to hold an alpha channel."""
+        return self.pass_name == "rgba"
+
+    def pass_for(self, size: tuple[int, int], pixel_aspect: float) -> Pass:
+        """The pass for pictures of a size (height, width)."""
+        from shm_engine.passes import PASSES, composite_over
+
+        if self.background is None:
+            return PASSES[self.pass_name]
+        return composite_over(self.background.image(size, pixel_aspect))
+
+
+def check_paths(job: Job) -> None:
+    """Raise MattingError for what can be known to go wrong from the file system alone."""
+    source, target = job.source, job.target
+    if str(source) != "-" and not source.exists():
+        raise MattingError(f"{source} does not exist; check its name and folder", path=source)
+    if source.is_dir():
+        raise MattingError(f"{source} is a folder; give one movie or picture", path=source)
+    if not source.is_file():
+        raise MattingError(f"{source} is a pipe or a device; save it as a file first", path=source)
+    behind = None if job.background is None else job.background.picture
+    for read in (source, job.model, behind):
+        if read is not None and read.exists() and target.exists() and target.samefile(read):
+            raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
+    _check_target(target, job.overwrites)
+
+
+def _check_target(target: Path, overwrites: bool) -> None:
+    folder = target.parent
+    if target.is_dir():
+        raise MattingError(f"{target} is a folder; give a file name in it", path=target)
+    if not folder.is_dir():
+        problem = "is no folder" if folder.exists() else "does not exist; create it first"
+        raise MattingError(f"{target} cannot be written: {folder} {problem}", path=target)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise MattingError(f"the folder {folder} cannot be written to; use another", path=target)
+    if target.exists() and not overwrites:
+        raise MattingError(f"{target} exists already; --overwrite replaces it", path=target)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is that of a still picture; everything else is taken for a movie."""
+    from shm_engine.images import PICTURE_SUFFIXES
+
+    return path.suffix.lower() in PICTURE_SUFFIXES
