@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import FILE, matter_options, verbosity_options
-from cli.performing import pump
 from cli.progress import Item, Progress, ProgressMode, display_for
+from cli.pumping import pump
 from cli.stages import STAGES, milliseconds_by_stage
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
@@ -149,13 +149,13 @@ def _scaled(clip: Path, height: int | None, frames: int | None) -> Iterator[Path
 
 def measure_all(clip: Path, matter: Matter, frame_limit: int | None) -> Result:
     """Every figure of one clip."""
-    from cli.profiles import profile_for
+    from cli.delivery import Delivery
     from cli.video import VideoSink, VideoSource
     from shm_engine.passes import PASSES
 
     with tempfile.TemporaryDirectory(prefix="shm-bench-") as folder, VideoSource(clip) as source:
         target = Path(folder) / "bench.mov"
-        profile = profile_for(target, needs_alpha=True)
+        profile = Delivery().profile_for(target, needs_alpha=True)
         stages = milliseconds_by_stage(
             source,
             matter,
@@ -176,7 +176,7 @@ def measure(
     clip: Path, matte: Callable[[Iterator[Frame]], Iterator[Matte]], frame_limit: int | None
 ) -> Reading:
     """Decode, matte and encode the clip once, as the matte command does."""
-    from cli.profiles import profile_for
+    from cli.delivery import Delivery
     from cli.video import VideoSink, VideoSource
     from shm_engine.passes import PASSES
 
@@ -190,7 +190,7 @@ def measure(
         total = min(filter(None, (source.info.frame_count, frame_limit)), default=None)
         with Progress(display_for(ProgressMode.AUTO), total) as progress:
             started = time.perf_counter()
-            profile = profile_for(target, needs_alpha=True)
+            profile = Delivery().profile_for(target, needs_alpha=True)
             with VideoSink(target, source.info, profile, output_pass=PASSES["rgba"]) as sink:
                 pump(source, limited, lambda mattes: _noting(settled, progress.track(mattes)), sink)
             seconds = time.perf_counter() - started

@@ -8,25 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.background import Background
+from cli.delivery import Delivery
+from cli.journal import journal_folder
+from cli.numbering import is_pattern, numbered_files
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
 
 if TYPE_CHECKING:
     from shm_engine.passes import Pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """How the result is stored; None leaves the choice to the name of the output.
-
-    codec: the name of a profile in `cli.profiles`.
-    editor: the program that is to open it, a name in `cli.profiles.EDITORS`.
-    alpha: "straight" or "premultiplied".
-    """
-
-    codec: str | None = None
-    editor: str | None = None
-    alpha: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +25,7 @@ class Job:
     memory: the most main memory to take, in bytes; None sets no ceiling.
     keeps_partial: whether an input that breaks off is matted up to there.
     resumes: whether an unfinished run beside the output is gone on with.
+    checks_disk: whether to refuse what a disk will probably not hold.
     """
 
     source: Path
@@ -49,6 +39,7 @@ class Job:
     overwrites: bool = False
     keeps_partial: bool = False
     resumes: bool = False
+    checks_disk: bool = True
 
     def __post_init__(self) -> None:
         if self.pass_name == "composite" and self.background is None:
@@ -75,20 +66,25 @@ class Job:
 def check_paths(job: Job) -> None:
     """Raise MattingError for what can be known to go wrong from the file system alone."""
     source, target = job.source, job.target
+    if not is_pattern(source):
+        _check_source(source)
+    behind = None if job.background is None else job.background.picture
+    for read in (source, job.model, behind):
+        if read is not None and read.exists() and target.exists() and target.samefile(read):
+            raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
+    _check_target(target, overwrites=job.overwrites)
+
+
+def _check_source(source: Path) -> None:
     if str(source) != "-" and not source.exists():
         raise MattingError(f"{source} does not exist; check its name and folder", path=source)
     if source.is_dir():
         raise MattingError(f"{source} is a folder; give one movie or picture", path=source)
     if not source.is_file():
         raise MattingError(f"{source} is a pipe or a device; save it as a file first", path=source)
-    behind = None if job.background is None else job.background.picture
-    for read in (source, job.model, behind):
-        if read is not None and read.exists() and target.exists() and target.samefile(read):
-            raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
-    _check_target(target, job.overwrites)
 
 
-def _check_target(target: Path, overwrites: bool) -> None:
+def _check_target(target: Path, *, overwrites: bool) -> None:
     folder = target.parent
     if target.is_dir():
         raise MattingError(f"{target} is a folder; give a file name in it", path=target)
@@ -97,7 +93,10 @@ def _check_target(target: Path, overwrites: bool) -> None:
         raise MattingError(f"{target} cannot be written: {folder} {problem}", path=target)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise MattingError(f"the folder {folder} cannot be written to; use another", path=target)
-    if target.exists() and not overwrites:
+    is_there = target.exists()
+    if is_pattern(target) and not journal_folder(target).exists():
+        is_there = bool(numbered_files(target))
+    if is_there and not overwrites:
         raise MattingError(f"{target} exists already; --overwrite replaces it", path=target)
 
 

@@ -26,6 +26,7 @@ from shm_engine.errors import OptionsError
 
 COMMANDS = {
     "matte": "cli.matte",
+    "camera": "cli.camera.command",
     "bench": "cli.bench",
     "export": "cli.export",
     "licenses": "cli.licenses",

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 
 from cli.background import Background
+from cli.delivery import CODECS, Delivery
+from cli.editors import EDITORS
 from cli.job import Job
 from cli.options import (
     FILE,
@@ -20,6 +22,7 @@ from cli.options import (
     verbosity_options,
 )
 from cli.performing import perform
+from cli.profiles import ALPHA_MODES
 from cli.progress import ProgressMode, display_for
 from shm_engine.options import MatterOptions
 
@@ -51,10 +54,36 @@ _log = logging.getLogger(__name__)
     metavar="COLOUR|PICTURE",
     help="For --pass composite: #rrggbb, a name such as green, or a picture, scaled to fill.",
 )
+@click.option("--codec", type=click.Choice(CODECS), help="The format, if the name is not enough.")
+@click.option(
+    "--for",
+    "editor",
+    type=click.Choice(list(EDITORS)),
+    help="The program that is to open it; chooses the format, and OUTPUT needs no suffix.",
+)
+@click.option(
+    "--alpha",
+    type=click.Choice(ALPHA_MODES),
+    help="How colours are stored beside alpha: straight, but premultiplied in EXR, unless given.",
+)
 @matter_options
 @memory_option
 @progress_option
 @click.option("-y", "--overwrite", "overwrites", is_flag=True, help="Replace an existing OUTPUT.")
+@click.option(
+    "--resume",
+    "resumes",
+    is_flag=True,
+    help="Go on with the same command where it was stopped; nothing is done if it was finished.",
+)
+@click.option(
+    "--no-disk-check",
+    "checks_disk",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Begin even if OUTPUT will probably not fit on its disk.",
+)
 @click.option(
     "--keep-partial",
     "keeps_partial",
@@ -67,24 +96,35 @@ def command(  # noqa: PLR0913 - a parameter an option
     target: Path,
     pass_name: str,
     background: str | None,
+    codec: str | None,
+    editor: str | None,
+    alpha: str | None,
     options: MatterOptions,
     model: Path | None,
     memory: int | None,
     progress: ProgressMode,
     overwrites: bool,
+    resumes: bool,
+    checks_disk: bool,
     keeps_partial: bool,
 ) -> None:
     """Cut the people out of INPUT, a movie or a still picture."""
+    delivery = Delivery(codec=codec, editor=editor, alpha=alpha)
+    if not target.suffix and (codec or editor):
+        target = delivery.named(target)
     job = Job(
         source=source,
         # A link stays a link: what it points to is written.
         target=Path(os.path.realpath(target)) if target.is_symlink() else target,
+        delivery=delivery,
         pass_name=pass_name,
         background=None if background is None else Background.parse(background),
         model=model,
         options=options,
         memory=memory,
         overwrites=overwrites,
+        resumes=resumes,
+        checks_disk=checks_disk,
         keeps_partial=keeps_partial,
     )
     started = time.monotonic()

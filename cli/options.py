@@ -13,7 +13,14 @@ import click
 from cli import logs
 from cli.memory import parse_size
 from cli.progress import ProgressMode
-from shm_engine.options import BACKENDS, DEVICES, FOREGROUNDS, SMOOTHINGS, MatterOptions
+from shm_engine.options import (
+    BACKENDS,
+    DEVICES,
+    FOREGROUNDS,
+    SMOOTHINGS,
+    SOURCE_ALPHAS,
+    MatterOptions,
+)
 
 # The keys of PASSES in shm_engine.passes, which imports torch, and the one with a background.
 PASS_NAMES = ("rgba", "alpha", "foreground", "trimap", "composite")
@@ -31,6 +38,13 @@ _ENGINE_OPTIONS = (
         metavar="FILE",
         type=FILE,
         help="Other weights than the shipped ones.",
+    ),
+    click.option(
+        "--source-alpha",
+        type=click.Choice(SOURCE_ALPHAS),
+        default=MatterOptions.source_alpha,
+        show_default=True,
+        help="Where INPUT has an alpha of its own: keep what it hides hidden, or replace it.",
     ),
     click.option(
         "--foreground",
@@ -76,7 +90,14 @@ def matter_options(command: Command) -> Command:
 
     @functools.wraps(command)
     def with_options(
-        *, device: str, size: int, backend: str, smooth: str, foreground: str, **others: Any
+        *,
+        device: str,
+        size: int,
+        backend: str,
+        smooth: str,
+        foreground: str,
+        source_alpha: str,
+        **others: Any,
     ) -> Any:
         options = MatterOptions(
             device=device,
@@ -84,6 +105,7 @@ def matter_options(command: Command) -> Command:
             backend=backend,
             smoothing=smooth,
             foreground=foreground,
+            source_alpha=source_alpha,
         )
         return command(options=options, **others)
 

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -37,6 +37,9 @@ class Event(StrEnum):
 
     start, progress, done: with frame, total, fps, seconds_left; a number that is unknown is null.
         done comes after the output is in place.
+    file: one of several files has ended; with name, result (done, skipped, failed), frames,
+        seconds, reason. Where there are several, start, progress and done also have files and
+        files_total, and frame counts those of all.
     log: with level and message.
     error: with message, path and frame, null where unknown; the last line of a run that failed.
     """
@@ -44,6 +47,7 @@ class Event(StrEnum):
     START = "start"
     PROGRESS = "progress"
     DONE = "done"
+    FILE = "file"
     LOG = "log"
     ERROR = "error"
 
@@ -56,6 +60,14 @@ class Status:
     total: int | None
     fps: float | None
     seconds_left: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesStatus(Status):
+    """How far the work on several files is; `files` of them have ended, well or not."""
+
+    files: int
+    files_total: int
 
 
 class Display(Protocol):
@@ -72,17 +84,40 @@ class Display(Protocol):
         """The work has ended well; called after `stop`."""
 
 
+class FilesDisplay(Protocol):
+    """Something that shows a FilesStatus; `ended` takes the fields of Event.FILE."""
+
+    def start(self, status: FilesStatus) -> None: ...
+
+    def advance(self, status: FilesStatus) -> None: ...
+
+    def ended(self, fields: Mapping[str, Any]) -> None: ...
+
+    def stop(self, status: FilesStatus) -> None:
+        """The work has ended, well or not."""
+
+    def done(self, status: FilesStatus) -> None:
+        """All files are done; called after `stop`."""
+
+
 class Progress:
     """Counts what passes through `track` and shows it.
 
     Enter it before the sinks of the work: then the end is told after they have completed.
+
+    done: how many were done by an earlier run.
     """
 
     def __init__(
-        self, display: Display, total: int | None, clock: Callable[[], float] = time.monotonic
+        self,
+        display: Display,
+        total: int | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        done: int = 0,
     ) -> None:
         self._display, self._total, self._clock = display, total, clock
-        self._frame = 0
+        self._frame = self._done = done
         self._first = self._last = clock()
 
     def __enter__(self) -> Self:
@@ -106,7 +141,7 @@ class Progress:
             yield item
             self._frame += 1
             self._last = self._clock()
-            if self._frame == 1:
+            if self._frame == self._done + 1:
                 self._first = self._last
             self._display.advance(self.status)
 
@@ -114,7 +149,8 @@ class Progress:
     def status(self) -> Status:
         """Measured from the end of the first item: before that, the work warms up."""
         seconds = self._last - self._first
-        fps = (self._frame - 1) / seconds if self._frame > 1 and seconds > 0 else None
+        count = self._frame - self._done
+        fps = (count - 1) / seconds if count > 1 and seconds > 0 else None
         # A container's own count can be wrong.
         total = None if self._total is None or self._total < self._frame else self._total
         left = None if fps is None or total is None else (total - self._frame) / fps
@@ -128,6 +164,9 @@ class Silence:
         pass
 
     def advance(self, status: Status) -> None:
+        pass
+
+    def ended(self, fields: Mapping[str, Any]) -> None:
         pass
 
     def stop(self, status: Status) -> None:
@@ -155,6 +194,44 @@ class Bar:
         pass
 
 
+class FilesBar:
+    """A bar with files, the frames of all of them, frames a second and the time that is left."""
+
+    def start(self, status: FilesStatus) -> None:
+        from tqdm import tqdm
+
+        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} files{postfix}"
+        self._bar = tqdm(
+            total=status.files_total, bar_format=form, dynamic_ncols=True, file=sys.stderr
+        )
+        self._shown_at = float("-inf")
+
+    def advance(self, status: FilesStatus) -> None:
+        if time.monotonic() - self._shown_at < _SECONDS_BETWEEN_EVENTS:
+            return
+        self._shown_at = time.monotonic()
+        self._show(status)
+
+    def ended(self, fields: Mapping[str, Any]) -> None:
+        pass
+
+    def stop(self, status: FilesStatus) -> None:
+        self._show(status)
+        self._bar.close()
+
+    def done(self, status: FilesStatus) -> None:
+        pass
+
+    def _show(self, status: FilesStatus) -> None:
+        parts = [f"{status.frame} frames"]
+        if status.fps is not None:
+            parts.append(f"{status.fps:.1f} frames/s")
+        if status.seconds_left is not None:
+            parts.append(f"{self._bar.format_interval(status.seconds_left)} left")
+        self._bar.total, self._bar.n = status.files_total, status.files
+        self._bar.set_postfix_str(", ".join(parts))
+
+
 class JsonLines:
     """One JSON object a line: the first and the last, and at most five a second between them."""
 
@@ -171,6 +248,9 @@ class JsonLines:
             self._told_at = self._clock()
             self._tell(Event.PROGRESS, status)
 
+    def ended(self, fields: Mapping[str, Any]) -> None:
+        write_line(json_line(Event.FILE, **fields))
+
     def stop(self, status: Status) -> None:
         if status.frame != self._told_frame:
             self._tell(Event.PROGRESS, status)
@@ -185,16 +265,30 @@ class JsonLines:
 
 def display_for(mode: ProgressMode) -> Display:
     """The display of a mode."""
-    if mode is ProgressMode.AUTO:
-        # A bar is as dispensable as a fact in the log: --quiet turns off both.
-        shows = _log.isEnabledFor(logging.INFO) and sys.stderr.isatty()
-        mode = ProgressMode.BAR if shows else ProgressMode.NONE
     displays: dict[ProgressMode, Callable[[], Display]] = {
         ProgressMode.BAR: Bar,
         ProgressMode.JSON: JsonLines,
         ProgressMode.NONE: Silence,
     }
-    return displays[mode]()
+    return displays[_chosen(mode)]()
+
+
+def display_for_files(mode: ProgressMode) -> FilesDisplay:
+    """The display of a mode for work on several files."""
+    displays: dict[ProgressMode, Callable[[], FilesDisplay]] = {
+        ProgressMode.BAR: FilesBar,
+        ProgressMode.JSON: JsonLines,
+        ProgressMode.NONE: Silence,
+    }
+    return displays[_chosen(mode)]()
+
+
+def _chosen(mode: ProgressMode) -> ProgressMode:
+    if mode is not ProgressMode.AUTO:
+        return mode
+    # A bar is as dispensable as a fact in the log: --quiet turns off both.
+    shows = _log.isEnabledFor(logging.INFO) and sys.stderr.isatty()
+    return ProgressMode.BAR if shows else ProgressMode.NONE
 
 
 def json_line(event: Event, **fields: Any) -> str:

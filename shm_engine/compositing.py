@@ -1,4 +1,5 @@
-"""Putting a foreground over a background: pure functions on tensors; knows no file and no network.
+"""Putting a foreground over a background, and what values mean in light: pure functions on tensors;
+knows no file and no network.
 
 Everything works on [..., C, H, W] in [0, 1], sRGB-encoded unless the name says linear: editors
 composite in the encoded values of their timeline, and a preview must look like theirs.
@@ -6,7 +7,34 @@ composite in the encoded values of their timeline, and a preview must look like 
 
 from __future__ import annotations
 
+import math
+
 import torch
+
+# What a sheet of paper in the picture is to shine with, in cd/m2 (ITU-R BT.2408, table 1).
+_DIFFUSE_WHITE = 203
+
+# SMPTE ST 2084, equation 4.1, whose values count units of 10 000 cd/m2.
+_PQ_PEAK = 10_000
+_PQ_M1, _PQ_M2 = 2610 / 16384, 2523 / 4096 * 128
+_PQ_C1, _PQ_C2, _PQ_C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
+
+# ITU-R BT.2100, table 5: HLG on the display of 1000 cd/m2 for which its system gamma is 1.2.
+_HLG_PEAK, _HLG_GAMMA = 1000, 1.2
+_HLG_A = 0.17883277
+_HLG_B = 1 - 4 * _HLG_A
+_HLG_C = 0.5 - _HLG_A * math.log(4 * _HLG_A)
+_LUMINANCE_OF_BT2020 = (0.2627, 0.6780, 0.0593)
+
+# Linear light with the primaries of BT.2020 to that with those of BT.709 (ITU-R BT.2407).
+_BT709_OF_BT2020 = (
+    (1.6604910, -0.5876411, -0.0728499),
+    (-0.1245505, 1.1328999, -0.0083494),
+    (-0.0181508, -0.1005789, 1.1187297),
+)
+
+# Light from here on, in diffuse whites, is bent so that no highlight is cut off.
+_SHOULDER = 0.8
 
 
 def as_unit(image: torch.Tensor) -> torch.Tensor:
@@ -56,3 +84,39 @@ def linear_to_srgb(linear: torch.Tensor) -> torch.Tensor:
     low = linear * 12.92
     high = 1.055 * linear.clamp_min(0) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, low, high)
+
+
+def display_referred(image: torch.Tensor, encoding: str) -> torch.Tensor:
+    """The image as a display of today shows it: [..., 3, H, W] float in [0, 1], sRGB, BT.709.
+
+    encoding: that of the image, see `Frame`. "srgb" comes back as it is. Of "pq" and "hlg", both
+    with the primaries of BT.2020, diffuse white (203 cd/m2) becomes nearly 1; highlights are bent
+    to stay below 1, and colours outside of BT.709 are cut off.
+    """
+    if encoding == "srgb":
+        return image
+    light = _light_of_pq(image) if encoding == "pq" else _light_of_hlg(image)
+    red, green, blue = (light / _DIFFUSE_WHITE).unbind(-3)
+    narrow = [red * r + green * g + blue * b for r, g, b in _BT709_OF_BT2020]
+    light = torch.stack(narrow, -3).clamp_min(0)
+    room = 1 - _SHOULDER
+    bent = 1 - room * room / (light - _SHOULDER + room).clamp_min(room)
+    return linear_to_srgb(torch.where(light <= _SHOULDER, light, bent))
+
+
+def _light_of_pq(image: torch.Tensor) -> torch.Tensor:
+    """Light in cd/m2 of values in PQ."""
+    root = image.clamp(0, 1) ** (1 / _PQ_M2)
+    share = (root - _PQ_C1).clamp_min(0) / (_PQ_C2 - _PQ_C3 * root)
+    light: torch.Tensor = _PQ_PEAK * share ** (1 / _PQ_M1)
+    return light
+
+
+def _light_of_hlg(image: torch.Tensor) -> torch.Tensor:
+    """Light in cd/m2 on a display of values in HLG."""
+    low = image * image / 3
+    high = (torch.exp((image - _HLG_C) / _HLG_A) + _HLG_B) / 12
+    scene = torch.where(image <= 0.5, low, high)
+    shares = zip(scene.unbind(-3), _LUMINANCE_OF_BT2020, strict=True)
+    luminance = torch.stack([channel * share for channel, share in shares], -3).sum(-3, True)
+    return _HLG_PEAK * luminance ** (_HLG_GAMMA - 1) * scene

@@ -99,7 +99,7 @@ def _drawn(draft: Draft, foreground: str) -> Matte:
         alpha = alpha.clone()
     unsure = cv2.inRange(alpha[0].numpy(), _SURE, 1 - _SURE)
     if cv2.countNonZero(unsure) == 0:
-        return Matte(frame=frame, alpha=alpha, trimap=trimap)
+        return Matte(frame=frame, alpha=alpha, trimap=trimap, draft=draft)
     outline = _Outline(frame, _Mixing.of(draft))
     places = np.asarray(cv2.findNonZero(unsure), np.int32).reshape(-1, 2)
     flat_alpha = alpha.numpy().reshape(-1)
@@ -113,12 +113,12 @@ def _drawn(draft: Draft, foreground: str) -> Matte:
             pixels.append(some.numbers[mixed])
             estimates.append(np.compress(mixed, outline.foreground(some), axis=1))
     if foreground != "estimate":
-        return Matte(frame=frame, alpha=alpha, trimap=trimap)
+        return Matte(frame=frame, alpha=alpha, trimap=trimap, draft=draft)
     found = Foreground(
         pixels=torch.from_numpy(np.concatenate(pixels)),
         colours=torch.from_numpy(np.concatenate(estimates, axis=1)),
     )
-    return Matte(frame=frame, alpha=alpha, trimap=trimap, foreground=found)
+    return Matte(frame=frame, alpha=alpha, trimap=trimap, foreground=found, draft=draft)
 
 
 class _Pixels(NamedTuple):

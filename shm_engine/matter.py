@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ import torch
 
 from shm_engine.backends import build_backend, choose_backend
 from shm_engine.checkpoint import Checkpoint, load_checkpoint
+from shm_engine.compositing import as_unit, display_referred
 from shm_engine.detail import draw
 from shm_engine.errors import DeviceError
 from shm_engine.model.blocks import fold_batch_norm
@@ -33,7 +35,8 @@ _CUDA_BATCH = 8
 
 
 class Batch(NamedTuple):
-    """Frames of one size and their images [B, 3, h, w] float32 in [0, 1] on the Matter's device."""
+    """Frames of one size and encoding, and their images in it: [B, 3, h, w] float32 in [0, 1] on
+    the Matter's device."""
 
     frames: Sequence[Frame]
     images: torch.Tensor
@@ -70,18 +73,23 @@ class Matter:
         """
         return cls(load_checkpoint(None if weights is None else Path(weights)), options)
 
-    def mattes(self, frames: Iterable[Frame]) -> Iterator[Matte]:
+    def mattes(self, frames: Iterable[Frame], since: Draft | None = None) -> Iterator[Matte]:
         """One matte per frame, in order, on the CPU, smoothed in time and drawn at full size.
 
         Frames are taken as they are needed, with a look-ahead of one frame unless smoothing is off;
         the network works in a thread ahead of the rest. The size may change on the way. Raises
         DeviceError if the device runs out of memory.
+
+        since: the draft of the matte before these, to go on as if there had been no break.
         """
         with closing(prefetch(self.drafts(frames), self.options.frames_ahead)) as ahead:
             drafts: Iterator[Draft] = ahead
             if self.options.smoothing != "off":
-                drafts = smooth(drafts, STRENGTHS[self.options.smoothing])
-            yield from draw(drafts, foreground=self.options.foreground)
+                drafts = smooth(drafts, STRENGTHS[self.options.smoothing], since)
+            mattes = draw(drafts, foreground=self.options.foreground)
+            if self.options.source_alpha == "multiply":
+                mattes = map(within_source, mattes)
+            yield from mattes
 
     def drafts(self, frames: Iterable[Frame]) -> Iterator[Draft]:
         """What the network says of each frame, in order, on the CPU, at the working size."""
@@ -102,8 +110,9 @@ class Matter:
     def predict(self, batches: Iterable[Batch]) -> Iterator[Draft]:
         """The drafts of prepared frames, in order, on the CPU."""
         for batch in batches:
+            seen = display_referred(batch.images, batch.frames[0].encoding)
             try:
-                alphas, trimaps = self._run(normalise(batch.images, self._preprocessing))
+                alphas, trimaps = self._run(normalise(seen, self._preprocessing))
             except torch.OutOfMemoryError as error:
                 raise DeviceError(
                     f"{self.device} ran out of memory; use a smaller working size or batch, or the "
@@ -124,6 +133,12 @@ class Matter:
 def settle(alpha: torch.Tensor) -> torch.Tensor:
     """Alpha with its ends stretched: within _VEIL of 0 or 1 it becomes exactly that."""
     return ((alpha - _VEIL) / (1 - 2 * _VEIL)).clamp(0, 1)
+
+
+def within_source(matte: Matte) -> Matte:
+    """The matte with its alpha times the coverage that the source itself has."""
+    coverage = matte.frame.alpha
+    return matte if coverage is None else replace(matte, alpha=matte.alpha * as_unit(coverage))
 
 
 def choose_device(name: str) -> torch.device:
@@ -158,4 +173,4 @@ def choose_precision(device: torch.device) -> torch.dtype:
 
 
 def _shape(frame: Frame) -> tuple[object, ...]:
-    return frame.size, frame.pixel_aspect, frame.image.dtype
+    return frame.size, frame.pixel_aspect, frame.image.dtype, frame.encoding

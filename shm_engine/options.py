@@ -11,6 +11,7 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 SMOOTHINGS = ("light", "strong", "off")
 BACKENDS = ("auto", "eager", "compile", "openvino")
 FOREGROUNDS = ("estimate", "source")
+SOURCE_ALPHAS = ("multiply", "replace")
 _DEVICE = re.compile(r"auto|cuda(:[0-9]+)?|mps|cpu")
 
 # Networks work in multiples of 32; beyond 4096 the matte no longer improves and memory explodes.
@@ -33,6 +34,8 @@ class MatterOptions:
     smoothing: in time: "light", "strong" (steadier, but follows fast hair less closely) or "off".
     foreground: the colours at the outline: "estimate" takes the old background out of them,
         "source" leaves them as they were filmed.
+    source_alpha: of pictures that have an alpha of their own: "multiply" the new one by it, so that
+        what was transparent stays so, or "replace" it.
     """
 
     device: str = "auto"
@@ -42,6 +45,7 @@ class MatterOptions:
     backend: str = BACKENDS[0]
     smoothing: str = SMOOTHINGS[0]
     foreground: str = FOREGROUNDS[0]
+    source_alpha: str = SOURCE_ALPHAS[0]
 
     def __post_init__(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -61,6 +65,7 @@ class MatterOptions:
             ("backend", BACKENDS),
             ("smoothing", SMOOTHINGS),
             ("foreground", FOREGROUNDS),
+            ("source_alpha", SOURCE_ALPHAS),
         ):
             if getattr(self, name) not in allowed:
                 raise OptionsError(

@@ -20,6 +20,7 @@ class Pass:
     colours: gives [3, H, W] straight sRGB, or [1, H, W] for a grey picture; uint8 or uint16 over
         their full range, or float32 in [0, 1].
     has_alpha: whether matte.alpha belongs to the picture.
+    is_grey: whether `colours` have one channel.
     shows_frame: whether `colours` are matte.colours. A sink may then write the source's own
         samples, without a way through RGB, and matte.foreground over them.
     """
@@ -27,7 +28,13 @@ class Pass:
     name: str
     colours: Callable[[Matte], torch.Tensor]
     has_alpha: bool = False
+    is_grey: bool = False
     shows_frame: bool = False
+
+    @property
+    def channels(self) -> str:
+        """What a picture consists of: "alpha" (colours and alpha), "colour" or "grey"."""
+        return "alpha" if self.has_alpha else "grey" if self.is_grey else "colour"
 
     def picture(self, matte: Matte) -> torch.Tensor:
         """The whole picture, [1, 3 or 4, H, W] of one dtype: the colours, then alpha if it has any.
@@ -70,7 +77,7 @@ PASSES: Mapping[str, Pass] = {
     made.name: made
     for made in (
         Pass(name="rgba", colours=_colours, has_alpha=True, shows_frame=True),
-        Pass(name="alpha", colours=lambda matte: matte.alpha),
+        Pass(name="alpha", colours=lambda matte: matte.alpha, is_grey=True),
         Pass(name="foreground", colours=_colours, shows_frame=True),
         Pass(name="trimap", colours=_trimap),
     )

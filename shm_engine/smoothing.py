@@ -111,27 +111,38 @@ class _Neighbour(NamedTuple):
     sighting: _Sighting
 
 
-def smooth(drafts: Iterator[Draft], strength: Strength) -> Iterator[Draft]:
+def smooth(
+    drafts: Iterator[Draft], strength: Strength, since: Draft | None = None
+) -> Iterator[Draft]:
     """The same drafts in the same order with steadier alpha and trimap; one frame of look-ahead.
 
     Sizes may change on the way, and shots: nothing crosses a cut. A clip that does not change comes
     out as it went in.
+
+    since: what came out last before these, to go on as if there had been no break. Of its frame
+        only the time is asked.
     """
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # type: ignore[attr-defined]
-    now: _View | None = None
+    now = None if since is None else _view(_as_it_went_in(since))
+    is_out = since is not None
     before: _Neighbour | None = None
-    past: Draft | None = None
+    past = since
     for draft in drafts:
         next_view = _view(draft)
         if now is not None:
             link = _link(flow, now, next_view)
-            after = None if link is None else _Neighbour(next_view, link.forward)
-            past = _steadied(now, before, after, past, strength)
-            yield past
+            if not is_out:
+                after = None if link is None else _Neighbour(next_view, link.forward)
+                past = _steadied(now, before, after, past, strength)
+                yield past
             before = None if link is None else _Neighbour(now, link.backward)
-        now = next_view
-    if now is not None:
+        now, is_out = next_view, False
+    if now is not None and not is_out:
         yield _steadied(now, before, None, past, strength)
+
+
+def _as_it_went_in(draft: Draft) -> Draft:
+    return draft if draft.unsmoothed is None else replace(draft, alpha=draft.unsmoothed)
 
 
 def _view(draft: Draft) -> _View:
@@ -258,7 +269,7 @@ def _changed(
     """The draft of `now` with other alphas [N] and trimaps at the active pixels."""
     alphas = now.alpha.copy()
     alphas.reshape(-1)[active] = alpha
-    draft = replace(now.draft, alpha=torch.from_numpy(alphas)[None])
+    draft = replace(now.draft, alpha=torch.from_numpy(alphas)[None], unsmoothed=now.draft.alpha)
     if draft.trimap is None or past.trimap is None:
         return draft
     trimap = draft.trimap.clone()

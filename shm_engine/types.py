@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 IMAGE_DTYPES = (torch.uint8, torch.uint16, torch.float32)
+ENCODINGS = ("srgb", "pq", "hlg")
 
 
 def _check_tensor(
@@ -25,7 +26,11 @@ def _check_tensor(
 class Frame:
     """One picture of a clip, upright, with its exact time.
 
-    image: [3, H, W] sRGB-encoded RGB; uint8 or uint16 over their full range, or float32 in [0, 1].
+    image: [3, H, W] RGB, straight; uint8 or uint16 over their full range, or float32 in [0, 1].
+    alpha: [1, H, W] of the image's dtype and range: linear coverage that the source itself has;
+        None where it has none or covers everything.
+    encoding: how the image's values mean light: "srgb" (as displays of computers take them), "pq"
+        or "hlg" (BT.2100, primaries of BT.2020).
     pts, time_base: presentation time in seconds is exactly pts * time_base.
     index: 0-based position in the source.
     pixel_aspect: width of a pixel over its height (anamorphic video), 1 for square pixels.
@@ -33,6 +38,8 @@ class Frame:
     """
 
     image: torch.Tensor
+    alpha: torch.Tensor | None = None
+    encoding: str = ENCODINGS[0]
     index: int = 0
     pts: int = 0
     time_base: Fraction = Fraction(1, 25)
@@ -41,6 +48,12 @@ class Frame:
 
     def __post_init__(self) -> None:
         _check_tensor("image", self.image, 3, IMAGE_DTYPES)
+        if self.alpha is not None:
+            _check_tensor("alpha", self.alpha, 1, (self.image.dtype,))
+            if self.alpha.shape[1:] != self.image.shape[1:]:
+                raise ValueError(f"alpha is {tuple(self.alpha.shape[1:])}, its image {self.size}")
+        if self.encoding not in ENCODINGS:
+            raise ValueError(f"encoding is {self.encoding!r}; it is one of {', '.join(ENCODINGS)}")
         if self.index < 0:
             raise ValueError(f"index is {self.index}; it counts from 0")
         if self.time_base <= 0 or self.pixel_aspect <= 0:
@@ -56,23 +69,29 @@ class Frame:
 class Draft:
     """A matte at the working size: what the network said, before it is drawn at full size.
 
-    image: [3, h, w] float32 in [0, 1]: the frame as the network saw it, square pixels.
+    image: [3, h, w] float32 in [0, 1]: the frame at that size in its own encoding, square pixels.
     alpha: [1, h, w] float32 in [0, 1].
     trimap: [3, h, w] float32 probabilities in the order of `trimap.Trimap`; or None.
+    unsmoothed: alpha as it was before it was smoothed in time, or None where it is alpha itself.
     """
 
     frame: Frame
     image: torch.Tensor
     alpha: torch.Tensor
     trimap: torch.Tensor | None = None
+    unsmoothed: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_tensor("image", self.image, 3, (torch.float32,))
         _check_tensor("alpha", self.alpha, 1, (torch.float32,))
         sizes = {self.image.shape[1:], self.alpha.shape[1:]}
-        if self.trimap is not None:
-            _check_tensor("trimap", self.trimap, 3, (torch.float32,))
-            sizes.add(self.trimap.shape[1:])
+        for name, values, channels in (
+            ("trimap", self.trimap, 3),
+            ("unsmoothed", self.unsmoothed, 1),
+        ):
+            if values is not None:
+                _check_tensor(name, values, channels, (torch.float32,))
+                sizes.add(values.shape[1:])
         if len(sizes) > 1:
             raise ValueError(f"a draft has one size; these have {[tuple(size) for size in sizes]}")
 
@@ -106,12 +125,14 @@ class Matte:
         the size they were decided at (enlarging them is left to who draws them); or None.
     foreground: the colours of people where the background shines through, or None where the
         source's colours are to be used.
+    draft: what the matte was drawn from, for who wants to go on from here another time; or None.
     """
 
     frame: Frame
     alpha: torch.Tensor
     trimap: torch.Tensor | None = None
     foreground: Foreground | None = None
+    draft: Draft | None = None
 
     def __post_init__(self) -> None:
         _check_tensor("alpha", self.alpha, 1, (torch.float32,))

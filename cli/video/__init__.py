@@ -3,7 +3,17 @@ that imports av. Knows no network and no terminal."""
 
 from cli.video.copying import copy_clip
 from cli.video.info import ColourTags, Orientation, VideoInfo
-from cli.video.sink import VideoSink
+from cli.video.sequence_sink import SequenceSink
+from cli.video.sink import SinkOptions, VideoSink
 from cli.video.source import VideoSource
 
-__all__ = ["ColourTags", "Orientation", "VideoInfo", "VideoSink", "VideoSource", "copy_clip"]
+__all__ = [
+    "ColourTags",
+    "Orientation",
+    "SequenceSink",
+    "SinkOptions",
+    "VideoInfo",
+    "VideoSink",
+    "VideoSource",
+    "copy_clip",
+]

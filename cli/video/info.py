@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
@@ -13,11 +13,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cli.video.hdr import ContentLight, MasteringDisplay
+
 Sample = TypeVar("Sample", bound=np.generic)
 
 # Code points of ITU-T H.273, which every container and codec shares.
-BT709, UNSPECIFIED, BT470M, BT601_625, BT601_525, SMPTE240M, BT2020 = 1, 2, 4, 5, 6, 7, 9
+IDENTITY, BT709, UNSPECIFIED, BT470M = 0, 1, 2, 4
+BT601_625, BT601_525, SMPTE240M, BT2020 = 5, 6, 7, 9
+SRGB, PQ, HLG = 13, 16, 18
 LIMITED_RANGE, FULL_RANGE = 1, 2
+_ENCODINGS = {PQ: "pq", HLG: "hlg"}
 _MATRICES = (BT709, BT470M, BT601_625, BT601_525, SMPTE240M, BT2020)
 # Each matrix's number in swscale; BT.601 has two codes with one meaning.
 SWSCALE_MATRIX = {BT709: 1, BT470M: 4, BT601_625: 5, BT601_525: 5, SMPTE240M: 7, BT2020: 9}
@@ -124,8 +129,15 @@ class VideoInfo:
     pixel_aspect: width of a stored pixel over its height.
     frame_rate: the average one; frames of a variable rate keep their own times.
     time_base, start_pts: the unit of every pts, and the first one.
+    pixel_format: FFmpeg's name of what the decoder gives, empty where nothing is decoded.
     frame_count: what the container claims or suggests; None if it says nothing.
+    bit_depth: of the largest component of a sample; 32 and 16 where it is a floating-point number.
+    is_linear: whether samples are light, in floating-point numbers; frames are sRGB-encoded then,
+        and `image_tags` are theirs.
+    has_alpha: whether the source has an alpha of its own.
+    alpha_is_premultiplied: whether samples are multiplied by that (EXR); frames never are.
     tags_read, tags: the colour tags as found, and with every gap filled.
+    mastering, content_light: the static metadata of high dynamic range.
     metadata, stream_metadata: of the container and of the video stream.
     """
 
@@ -139,9 +151,17 @@ class VideoInfo:
     start_pts: int = 0
     frame_count: int | None = None
     bit_depth: int = 8
+    pixel_format: str = ""
     is_rgb: bool = False
+    is_linear: bool = False
+    has_alpha: bool = False
+    alpha_is_premultiplied: bool = False
     tags_read: ColourTags = ColourTags()
+    mastering: MasteringDisplay | None = None
+    content_light: ContentLight | None = None
     has_audio: bool = False
+    has_subtitles: bool = False
+    has_data: bool = False
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stream_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -149,6 +169,16 @@ class VideoInfo:
     def tags(self) -> ColourTags:
         """The colour tags with every gap filled."""
         return self.tags_read.completed(self.height)
+
+    @property
+    def image_tags(self) -> ColourTags:
+        """The tags of frames' RGB: `tags`, but for light, which is sRGB-encoded there."""
+        return replace(self.tags, transfer=SRGB) if self.is_linear else self.tags
+
+    @property
+    def encoding(self) -> str:
+        """How frames' values mean light, see `shm_engine.types.Frame`."""
+        return _ENCODINGS.get(self.tags.transfer, "srgb")
 
     @property
     def colour_is_assumed(self) -> bool:
@@ -169,6 +199,15 @@ class VideoInfo:
     def display_pixel_aspect(self) -> Fraction:
         """Width of an upright pixel over its height."""
         return 1 / self.pixel_aspect if self.orientation.swaps_sides else self.pixel_aspect
+
+    @property
+    def timecode(self) -> str | None:
+        """The timecode of the first frame, wherever the container keeps it."""
+        for tags in (self.stream_metadata, self.metadata):
+            for key, value in tags.items():
+                if key.lower() == "timecode":
+                    return value
+        return None
 
     @property
     def start_seconds(self) -> Fraction:

@@ -1,4 +1,4 @@
-"""From av's frames to upright RGB tensors; opens no file and knows no matte."""
+"""From av's frames to upright tensors of RGB and alpha; opens no file and knows no matte."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from cli.video.info import FULL_RANGE, LIMITED_RANGE, SWSCALE_MATRIX, VideoInfo
-from cli.video.planes import packed
+from cli.video.info import FULL_RANGE, LIMITED_RANGE, SWSCALE_MATRIX, Sample, VideoInfo
+from cli.video.planes import alpha_of, light_of, packed
+from shm_engine.compositing import linear_to_srgb
 
 
 class RgbReader:
@@ -23,12 +24,15 @@ class RgbReader:
         self._format = "rgb24" if info.bit_depth <= 8 else "rgb48le"
 
     def image(self, native: VideoFrame) -> torch.Tensor:
-        """[3, H, W] upright sRGB over the full range of uint8, or of uint16 above 8 bits.
+        """[3, H, W] upright, in the encoding of the source, straight, over the full range of uint8,
+        of uint16 above 8 bits, or float32 in [0, 1], sRGB-encoded, where samples are light.
 
         Colours of an 8-bit source are within 3/255 of the exact ones, of a deeper one within
         0.5/255 (swscale's fast paths).
         """
         info = self._info
+        if info.is_linear:
+            return self._encoded(native)
         rgb = self._reformatter.reformat(
             native,
             format=self._format,
@@ -39,12 +43,45 @@ class RgbReader:
         samples = packed(rgb, np.uint8 if self._format == "rgb24" else np.uint16)
         if self._format == "rgb48le" and rgb is not native:
             samples = self._stretched(samples)
-        upright = info.orientation.upright(samples)
-        if any(stride < 0 for stride in upright.strides):  # which torch does not have
-            upright = np.ascontiguousarray(upright)
+        return torch.from_numpy(self._upright(samples)).permute(2, 0, 1)
+
+    def alpha(self, native: VideoFrame) -> torch.Tensor | None:
+        """[1, H, W] upright, of the image's dtype and range; None if all is opaque."""
+        samples = alpha_of(native, self._reformatter)
+        if samples is None:
+            return None
+        if samples.dtype.kind == "f":
+            samples = np.clip(np.nan_to_num(samples.astype(np.float32)), 0, 1)
+            is_opaque = samples.min() == 1
+        else:
+            bits = _bits_of_alpha(native)
+            is_opaque = samples.min() == (1 << bits) - 1
+            if self._format == "rgb48le":
+                samples = _deepened(samples, bits)
+        if is_opaque:
+            return None
+        # A copy: what is done to alpha shall not reach the decoder's frame.
+        return torch.from_numpy(self._upright(samples).copy())[None]
+
+    def _encoded(self, native: VideoFrame) -> torch.Tensor:
+        """The sRGB-encoded image of a frame of light."""
+        light = torch.from_numpy(np.nan_to_num(light_of(native), posinf=1, neginf=0))
+        alpha = alpha_of(native, self._reformatter)
+        if alpha is not None and self._info.alpha_is_premultiplied:
+            coverage = torch.from_numpy(np.nan_to_num(alpha.astype(np.float32)))
+            # Light without coverage is a glow, and has no straight colour.
+            light = torch.where(coverage > 0, light / coverage, light)
+        encoded = linear_to_srgb(light.clamp(0, 1)).clamp(0, 1)
+        upright = self._upright(encoded.numpy().transpose(1, 2, 0))
         return torch.from_numpy(upright).permute(2, 0, 1)
 
-    def _stretched(self, samples: NDArray[Any]) -> NDArray[Any]:
+    def _upright(self, samples: NDArray[Sample]) -> NDArray[Sample]:
+        upright = self._info.orientation.upright(samples)
+        if any(stride < 0 for stride in upright.strides):  # which torch does not have
+            return np.ascontiguousarray(upright)
+        return upright
+
+    def _stretched(self, samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """The samples with white at 65535, in place.
 
         swscale leaves white at 255 << 8 for limited-range Y'CbCr, and at the source's largest
@@ -56,3 +93,15 @@ class RgbReader:
         np.minimum(samples, 0xFFFF - (0xFFFF >> bits), out=samples)
         samples += samples >> bits
         return samples
+
+
+def _bits_of_alpha(native: VideoFrame) -> int:
+    if native.format.has_palette:
+        return 8
+    return next(component.bits for component in native.format.components if component.is_alpha)
+
+
+def _deepened(samples: NDArray[Any], bits: int) -> NDArray[np.uint16]:
+    """Samples of 8 to 16 bits over the full range of uint16: the top bits are repeated below."""
+    wide = samples.astype(np.uint16)
+    return np.asarray((wide << (16 - bits)) | (wide >> (2 * bits - 16)), np.uint16)

@@ -6,22 +6,20 @@ import logging
 import os
 import threading
 from collections.abc import Generator, Iterator
-from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self, cast
+from types import TracebackType
+from typing import Self
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cli.video.describing import describe
 from cli.video.failures import read_failure
-from cli.video.files import decoder_name, open_movie
-from cli.video.info import ColourTags, Orientation, VideoInfo
+from cli.video.files import address_of, alpha_decoder, decoder_name, open_address, open_movie
+from cli.video.info import VideoInfo
 from cli.video.reading import RgbReader
 from cli.video.truncation import missing_bytes
 from shm_engine.errors import VideoError
@@ -43,6 +41,9 @@ class VideoSource:
 
     Nothing but the frame at hand is kept. After entering, `info` describes the movie.
 
+    path: a file; or an address (http, https), which is read only if `allow_url` says so, and of
+        which nobody can tell beforehand whether it is whole.
+    start_frame: the index of the first frame that comes; those before are decoded alone.
     keep_partial: what to do where the file is cut or damaged. False: a cut file is refused on
         entering, damage raises VideoError when it is reached. True: the frames simply end there,
         a warning is logged, and `broken_after` is the number of frames that were read.
@@ -50,9 +51,20 @@ class VideoSource:
 
     info: VideoInfo
 
-    def __init__(self, path: Path | str, *, keep_partial: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        keep_partial: bool = False,
+        allow_url: bool = False,
+        start_frame: int = 0,
+    ) -> None:
         self.path = Path(path)
         self.keep_partial = keep_partial
+        self.start_frame = start_frame
+        self._address = address_of(path)
+        self._allow_url = allow_url
+        self._name = self._address or str(self.path)
         self.broken_after: int | None = None
         self._is_cut = False
         # A reading thread may still be at work when an error ends the `with` block, and FFmpeg
@@ -69,7 +81,7 @@ class VideoSource:
                 raise self._cut_error(_whole_packets(self._stream, self.path.stat().st_size))
             self._decoded = self._decode()
             self._first: VideoFrame | None = self._decode_first()
-            self.info = _describe(self.path, self._container, self._stream, self._first)
+            self.info = self._describe(self._first)
             self._reader = RgbReader(self.info)
         except BaseException:
             self._container.close()
@@ -104,7 +116,8 @@ class VideoSource:
                 if native.is_corrupt and not damage_was_logged:
                     damage_was_logged = True
                     log.warning("%s is damaged near frame %d.", self.path.name, index)
-                yield self._frame(native, index, last_pts)
+                if index >= self.start_frame:
+                    yield self._frame(native, index, last_pts)
                 index += 1
         except av.FFmpegError as error:
             self._end_at_damage(index, error)
@@ -127,13 +140,15 @@ class VideoSource:
     def _frame(self, native: VideoFrame, index: int, pts: int) -> Frame:
         if (native.width, native.height) != (self.info.width, self.info.height):
             raise VideoError(
-                f"{self.path} changes its picture size at frame {index}; "
+                f"{self._name} changes its picture size at frame {index}; "
                 "split it there and matte the parts",
                 path=self.path,
                 frame_index=index,
             )
         return Frame(
             image=self._reader.image(native),
+            alpha=self._reader.alpha(native),
+            encoding=self.info.encoding,
             index=index,
             pts=pts,
             time_base=self.info.time_base,
@@ -143,6 +158,13 @@ class VideoSource:
 
     def _check_file(self) -> bool:
         """Whether the file is cut; raises VideoError if it cannot be a movie at all."""
+        if self._address is not None:
+            if not self._allow_url:
+                raise VideoError(
+                    f"{self._name} is an address; add --url to read from the network",
+                    path=self.path,
+                )
+            return False
         try:
             with self.path.open("rb") as file:
                 is_empty = not file.read(1)
@@ -155,8 +177,13 @@ class VideoSource:
 
     def _open(self) -> InputContainer:
         try:
-            return open_movie(self.path)
+            if self._address is None:
+                return open_movie(self.path)
+            return open_address(self._address)
         except av.FFmpegError as error:
+            if self._address is not None and not isinstance(error, av.InvalidDataError):
+                reason = f"cannot be opened ({error.strerror})"
+                raise self._unusable(f"{reason}; check the address and the connection") from error
             raise self._unusable(
                 "is not a movie that can be read; check that it plays, or copy it again"
             ) from error
@@ -172,21 +199,23 @@ class VideoSource:
             raise self._unusable(
                 "uses a video codec that cannot be decoded here; convert it to H.264 first"
             )
-        stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._alpha_decoder = alpha_decoder(stream)
+        self._decoder = self._alpha_decoder or stream.codec_context
+        self._decoder.thread_type = "AUTO"
+        self._decoder.thread_count = min(os.cpu_count() or 1, _MOST_THREADS)
         return stream
 
     def _decode(self) -> Generator[VideoFrame, None, None]:
         for packet in self._container.demux(self._stream):
             if self._is_cut and packet.is_corrupt:  # only a part of the packet is there
                 break
-            yield from packet.decode()
+            yield from self._decoder.decode(packet)
         else:
             return
-        yield from self._stream.decode(None)
+        yield from self._decoder.decode(None)
 
     def _decode_first(self) -> VideoFrame:
-        problem = f"no frame of {self.path} can be decoded; check that it plays, or copy it again"
+        problem = f"no frame of {self._name} can be decoded; check that it plays, or copy it again"
         try:
             return next(self._decoded)
         except StopIteration:
@@ -194,11 +223,21 @@ class VideoSource:
         except av.FFmpegError as error:
             raise VideoError(problem, path=self.path) from error
 
+    def _describe(self, first: VideoFrame) -> VideoInfo:
+        path = self.path if self._address is None else None
+        if self._alpha_decoder is None:
+            return describe(path, self._container, self._stream, first, first)
+        # A decoder without the container knows nothing of what only that says.
+        with self._open() as again:
+            place = self._container.streams.video.index(self._stream)
+            described = next(again.decode(video=place))
+            return describe(path, self._container, self._stream, first, described)
+
     def _unusable(self, sentence: str) -> VideoError:
         """The error for a file without a readable video stream."""
         if self._is_cut:
             sentence = "is cut off before the part that says how to read it; copy it again"
-        return VideoError(f"{self.path} {sentence}", path=self.path)
+        return VideoError(f"{self._name} {sentence}", path=self.path)
 
     def _cut_error(self, frame_index: int | None) -> VideoError:
         return VideoError(
@@ -210,9 +249,14 @@ class VideoSource:
 
     def _end_at_damage(self, index: int, error: Exception | None) -> None:
         if not self.keep_partial:
+            what, way_out = (
+                ("is damaged", "copy it again")
+                if self._address is None
+                else ("broke off", "try again, or download it first")
+            )
             raise VideoError(
-                f"{self.path} is damaged at frame {index}; "
-                "copy it again, or use --keep-partial to matte what comes before",
+                f"{self._name} {what} at frame {index}; "
+                f"{way_out}, or use --keep-partial to matte what comes before",
                 path=self.path,
                 frame_index=index,
             ) from error
@@ -233,49 +277,3 @@ def _whole_packets(stream: VideoStream, size: int) -> int | None:
     if not stream.frames or len(entries) < stream.frames:
         return None
     return sum(entry.pos + entry.size <= size for entry in entries)
-
-
-def _describe(
-    path: Path, container: InputContainer, stream: VideoStream, first: VideoFrame
-) -> VideoInfo:
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-    time_base = stream.time_base or 1 / rate
-    duration = _duration_seconds(container, stream)
-    matrix = first.side_data.get("DISPLAYMATRIX")
-    return VideoInfo(
-        path=path,
-        width=first.width,
-        height=first.height,
-        orientation=Orientation()
-        if matrix is None
-        else Orientation.from_display_matrix(
-            tuple(np.frombuffer(cast("Any", matrix), np.int32).tolist())
-        ),
-        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
-        frame_rate=rate,
-        time_base=time_base,
-        start_pts=first.pts or 0,
-        frame_count=stream.frames or (None if duration is None else round(duration * rate)),
-        bit_depth=max(component.bits for component in first.format.components),
-        is_rgb=first.format.is_rgb or first.format.has_palette,
-        # The bit stream first; ProRes cannot say everything there, and its container can.
-        tags_read=_tags(first).or_else(_tags(stream.codec_context)),
-        has_audio=bool(container.streams.audio),
-        metadata=MappingProxyType(dict(container.metadata)),
-        stream_metadata=MappingProxyType(dict(stream.metadata)),
-    )
-
-
-def _tags(tagged: VideoFrame | VideoCodecContext) -> ColourTags:
-    return ColourTags(
-        primaries=int(tagged.color_primaries),
-        transfer=int(tagged.color_trc),
-        matrix=int(tagged.colorspace),
-        range=int(tagged.color_range),
-    )
-
-
-def _duration_seconds(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base
-    return None if container.duration is None else Fraction(container.duration, av.time_base)

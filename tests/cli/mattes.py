@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from cli.profiles import profile_for
-from cli.video import VideoInfo, VideoSink, VideoSource
+from cli.delivery import Delivery
+from cli.video import SinkOptions, VideoInfo, VideoSink, VideoSource
 from shm_engine.passes import PASSES, Pass
 from shm_engine.types import Frame, Matte
 from tests.cli.clips import Clip
@@ -27,8 +27,14 @@ def slope(frame: Frame) -> Matte:
 def sink_for(
     path: Path, info: VideoInfo, output_pass: Pass = RGBA, audio_from: Path | None = None
 ) -> VideoSink:
-    profile = profile_for(path, needs_alpha=output_pass.has_alpha)
-    return VideoSink(path, info, profile, output_pass=output_pass, audio_from=audio_from)
+    profile = Delivery().profile_for(path, needs_alpha=output_pass.has_alpha)
+    return VideoSink(
+        path,
+        info,
+        profile,
+        output_pass=output_pass,
+        options=SinkOptions(streams_from=audio_from),
+    )
 
 
 def convert(

@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cli import main as door
-from cli import performing
+from cli import pumping
 from cli.options import PASS_NAMES
 from shm_engine import Matter, MatterOptions, read_image, write_image
 from shm_engine.passes import PASSES
@@ -133,7 +133,7 @@ def test_a_movie_becomes_prores_4444_with_alpha_and_as_many_frames(
     assert len(frames) == _FRAMES
     assert all(frame.format.name.startswith("yuva444p") for frame in frames)
     assert f"{_FRAMES} frames" in outcome.errors
-    assert _names(tmp_path) == {"clip.mp4", "out.mov"}
+    assert _names(tmp_path) == {"clip.mp4", "out.mov", "out.mov.json"}
 
 
 def test_a_photo_becomes_a_png_with_straight_alpha(
@@ -569,7 +569,7 @@ def test_the_network_leaves_a_core_to_the_codec(monkeypatch: pytest.MonkeyPatch)
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     try:
-        with performing._a_core_for_the_codec():
+        with pumping._a_core_for_the_codec():
             assert torch.get_num_threads() == 3
         assert torch.get_num_threads() == 4
     finally:

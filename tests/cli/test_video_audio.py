@@ -13,8 +13,8 @@ import torch
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from cli.profiles import profile_for
-from cli.video import VideoSink, VideoSource
+from cli.delivery import Delivery
+from cli.video import SinkOptions, VideoSink, VideoSource
 from shm_engine.passes import PASSES
 from shm_engine.types import Matte
 from tests.cli.clips import Clip, decode, sound_packets
@@ -33,9 +33,9 @@ def convert(path: Path) -> Path:
         VideoSink(
             target,
             source.info,
-            profile_for(target, needs_alpha=True),
+            Delivery().profile_for(target, needs_alpha=True),
             output_pass=PASSES["rgba"],
-            audio_from=path,
+            options=SinkOptions(streams_from=path),
         ) as sink,
     ):
         for frame in source:

@@ -103,7 +103,7 @@ def test_a_folder_without_permission_gets_a_sentence(
     def refuse(*_: Any, **__: Any) -> None:  # root may write everywhere, so it is injected
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("io.FileIO", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     with (
         pytest.raises(VideoError, match="may not be written") as caught,
         sink_for(tmp_path / "out.mov", VideoInfo(width=64, height=48)),

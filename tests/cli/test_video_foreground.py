@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from cli.video import VideoSource
-from cli.video.writing import FrameWriter
+from cli.video.storage import Storage
+from cli.video.writing import YCbCrWriter
 from shm_engine.compositing import as_unit, from_unit
 from shm_engine.passes import PASSES
 from shm_engine.types import Foreground, Frame, Matte
@@ -35,7 +37,8 @@ def test_foreground_colours_lie_at_their_pixels_and_nowhere_else(
     pixels = np.sort(rng.choice(48 * 64, 40, replace=False))
     colours = from_unit(torch.from_numpy(rng.random((3, 40), np.float32)), dtype)
     foreground = Foreground(pixels=torch.from_numpy(pixels), colours=colours)
-    writer = FrameWriter(info, "yuva444p10le", PASSES["rgba"])
+    storage = Storage(pixel_format="yuva444p10le", tags=replace(info.tags, range=1))
+    writer = YCbCrWriter(info, storage, PASSES["rgba"])
     plain = writer.frame(Matte(frame=frame, alpha=slope(frame).alpha))
     found = writer.frame(Matte(frame=frame, alpha=slope(frame).alpha, foreground=foreground))
     exact = ycbcr(as_unit(colours).numpy().T[None], 6, 10, full_range=False)[:, 0]
@@ -64,3 +67,51 @@ def test_foreground_colours_reach_the_movie_in_the_upright_place(tmp_path: Path)
     assert image[:, 8, 40].tolist() == pytest.approx([1, 0, 0], abs=RGB8)
     for y, x in ((8, 24), (24, 40), (56, 40), (8, 8)):
         assert image[:, y, x].tolist() == pytest.approx(COLOUR, abs=2 * RGB8)
+
+
+@pytest.mark.parametrize("rotation", [None, (90, False, False), (180, True, False)])
+@pytest.mark.parametrize("pixel_format", ["yuva420p", "yuva422p", "yuva420p10le"])
+def test_chroma_of_fewer_samples_is_the_mean_of_its_pixels(
+    tmp_path: Path, rotation: tuple[float, bool, bool] | None, pixel_format: str
+) -> None:
+    rng = np.random.default_rng(4)
+    plain_format = pixel_format.replace("yuva", "yuv")
+    clip = Clip(
+        frames=1,
+        width=63,
+        height=47,
+        rgb=rng.random((47, 63, 3)),
+        rotation=rotation,
+        codec="ffv1",
+        options={},
+        pixel_format=plain_format,
+    )
+    with VideoSource(clip.write(tmp_path / "in.mkv")) as source:
+        info, frame = source.info, next(iter(source))
+    pixels = np.sort(rng.choice(47 * 63, 400, replace=False))
+    colours = torch.from_numpy(rng.random((3, 400), np.float32))
+    writer = YCbCrWriter(
+        info, Storage(pixel_format=pixel_format, tags=info.tags), PASSES["foreground"]
+    )
+    frame = Frame(image=as_unit(frame.image), native=frame.native)
+    foreground = Foreground(pixels=torch.from_numpy(pixels), colours=colours)
+    found = writer.frame(Matte(frame=frame, alpha=slope(frame).alpha, foreground=foreground))
+
+    bits = found.format.components[0].bits
+    exact = ycbcr(colours.numpy().T[None], 6, bits, full_range=False)[:, 0]
+    is_new = np.zeros(frame.size, bool)
+    is_new.flat[pixels] = True
+    for index in range(3):
+        native = plane_view(frame.native, index)
+        written = plane_view(found, index)
+        tall, wide = (-(-a // b) for a, b in zip((47, 63), native.shape, strict=True))
+        values = np.zeros(frame.size)
+        values.flat[pixels] = exact[index]
+        stored_new = info.orientation.stored(is_new)
+        stored_values = info.orientation.stored(values)
+        for y in range(native.shape[0]):
+            for x in range(native.shape[1]):
+                cell = slice(y * tall, (y + 1) * tall), slice(x * wide, (x + 1) * wide)
+                mean = np.where(stored_new[cell], stored_values[cell], native[y, x]).mean()
+                # One rounding to a whole level.
+                assert abs(written[y, x] - mean) <= 0.51, (index, y, x)

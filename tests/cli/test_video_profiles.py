@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.profiles import PROFILES, profile_for
+from cli.delivery import Delivery
+from cli.profiles import PROFILES
 from cli.video import VideoInfo, VideoSink
 from shm_engine.errors import OptionsError, VideoError
 from shm_engine.passes import PASSES, composite_over
@@ -24,20 +25,20 @@ def matte(dtype: torch.dtype = torch.uint8) -> Matte:
 
 @pytest.mark.parametrize("name", ["out.mov", "OUT.MOV", "a.b.mov"])
 def test_mov_holds_alpha_and_does_without(name: str) -> None:
-    assert profile_for(Path(name), needs_alpha=True).has_alpha
-    assert not profile_for(Path(name), needs_alpha=False).has_alpha
+    assert Delivery().profile_for(Path(name), needs_alpha=True).has_alpha
+    assert not Delivery().profile_for(Path(name), needs_alpha=False).has_alpha
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.M4V", "out.ts"])
 def test_a_name_that_cannot_hold_alpha_says_what_can(name: str) -> None:
     with pytest.raises(VideoError, match=r"cannot hold an alpha channel; use \.mov"):
-        profile_for(Path(name), needs_alpha=True)
+        Delivery().profile_for(Path(name), needs_alpha=True)
 
 
 @pytest.mark.parametrize("name", ["out", "out.xyz", "out.mp4"])
 def test_an_unknown_name_says_what_is_known(name: str) -> None:
     with pytest.raises(VideoError, match=r"use \.mov"):
-        profile_for(Path(name), needs_alpha=False)
+        Delivery().profile_for(Path(name), needs_alpha=False)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
@@ -60,7 +61,7 @@ def test_every_profile_keeps_its_promise(
 
 
 def test_a_profile_without_alpha_refuses_a_pass_with_it() -> None:
-    plain = profile_for(Path("out.mov"), needs_alpha=False)
+    plain = Delivery().profile_for(Path("out.mov"), needs_alpha=False)
     with pytest.raises(OptionsError, match="holds no alpha"):
         VideoSink("out.mov", VideoInfo(width=2, height=2), plain, output_pass=PASSES["rgba"])
 

@@ -1,0 +1,30 @@
+"""Numbered pictures: which files a name such as out/%05d.png stands for; opens none of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_PLACE = re.compile(r"%0?(\d*)d")
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether the name stands for numbered pictures."""
+    return _PLACE.search(path.name) is not None
+
+
+def numbered_files(pattern: Path) -> dict[int, Path]:
+    """The files that are there, by number, in ascending order."""
+    place = _PLACE.search(pattern.name)
+    if place is None or not pattern.parent.is_dir():
+        return {}
+    start, end = pattern.name[: place.start()], pattern.name[place.end() :]
+    # As many digits as printf would write: no fewer than the width, more only without zeros.
+    width = int(place[1] or 1)
+    name = re.compile(f"{re.escape(start)}(\\d{{{width},}}){re.escape(end)}")
+    found = {}
+    for path in pattern.parent.iterdir():
+        match = name.fullmatch(path.name)
+        if match is not None and pattern.name % int(match[1]) == path.name:
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))

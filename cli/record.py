@@ -1,0 +1,289 @@
+"""What a finished output was made from, as JSON beside it; knows no codec and no network.
+
+A record answers two questions: how was this file made, and does the same job have to be done again?
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from enum import Enum
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from cli.job import Job
+from cli.numbering import is_pattern, numbered_files
+from shm_engine import __version__
+from shm_engine.errors import MattingError
+from shm_engine.files import replacing
+
+# Raised when older programs could misread a record; theirs and those of newer ones count as none.
+FORMAT_NUMBER = 1
+
+# Fields of Job and of what it holds that leave every pixel as it is, or stand elsewhere in a
+# record. All others, new ones too, are settings: a field must be named here to make no difference.
+WITHOUT_EFFECT = {
+    "Job": frozenset({"source", "target", "memory", "overwrites", "resumes", "checks_disk"}),
+    "MatterOptions": frozenset({"device", "backend", "batch", "frames_ahead"}),
+    "Background": frozenset[str](),
+    "Delivery": frozenset[str](),
+}
+
+_PACKAGES = ("torch", "av", "opencv-python-headless", "numpy", "scipy")
+_FRAME_NUMBER = re.compile(r"%0?[0-9]*d")
+_DIGEST_BYTES = 32
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One sidecar.
+
+    source: name, files, bytes, modified_ns, listing, digest; see `Identity`.
+    settings: see `settings_of`.
+    output: name, bytes, files, and what the writer said of it: codec, alpha, size, frames ...
+    versions: of the programs that took part.
+    timing: seconds, frames_per_second.
+    """
+
+    source: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    output: Mapping[str, Any]
+    versions: Mapping[str, str]
+    timing: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What tells one source, a file or a sequence of files, from another.
+
+    bytes: of all files together. modified_ns: when the newest was changed.
+    listing: digest of names, sizes and times: all that can be had without reading.
+    """
+
+    paths: tuple[Path, ...]
+    bytes: int
+    modified_ns: int
+    listing: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the contents, in order, as they are at the first call; OSError if they are gone."""
+        if len(self.paths) == 1:
+            return digest_of(self.paths[0])
+        joined = "\n".join(digest_of(path) for path in self.paths)
+        return blake2b(joined.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a record keeps it. digest: None if the files are no longer what they were."""
+        return {
+            "name": self.paths[0].name,
+            "files": len(self.paths),
+            "bytes": self.bytes,
+            "modified_ns": self.modified_ns,
+            "listing": self.listing,
+            "digest": self.digest if self._is_current() else None,
+        }
+
+    def _is_current(self) -> bool:
+        try:
+            return identity_of(self.paths).listing == self.listing
+        except OSError:
+            return False
+
+    def matches(self, recorded: Mapping[str, Any]) -> bool:
+        """Whether `recorded` (see `as_dict`) is the same source, perhaps touched or copied.
+
+        Reads the files only if sizes agree and times do not.
+        """
+        if (recorded.get("files"), recorded.get("bytes")) != (len(self.paths), self.bytes):
+            return False
+        if recorded.get("digest") is None:
+            return False
+        return recorded.get("listing") == self.listing or recorded["digest"] == self.digest
+
+
+def identity_of(source: Path | Sequence[Path]) -> Identity:
+    """The identity of a file, or of the files of a sequence in order; OSError if one is absent."""
+    paths = (source,) if isinstance(source, Path) else tuple(source)
+    stats = [path.stat() for path in paths]
+    lines = [
+        f"{path.name}\t{stat.st_size}\t{stat.st_mtime_ns}"
+        for path, stat in zip(paths, stats, strict=True)
+    ]
+    return Identity(
+        paths=paths,
+        bytes=sum(stat.st_size for stat in stats),
+        modified_ns=max((stat.st_mtime_ns for stat in stats), default=0),
+        listing=blake2b("\n".join(lines).encode(), digest_size=_DIGEST_BYTES).hexdigest(),
+    )
+
+
+def digest_of(path: Path) -> str:
+    """BLAKE2b of the content; remembered while size and time stay the same. OSError if absent."""
+    stat = path.stat()
+    return _digest(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - what it depends on
+    digest = blake2b(digest_size=_DIGEST_BYTES)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def settings_of(job: Job) -> dict[str, Any]:
+    """All of the job that changes the picture, as JSON has it; files stand as their digests.
+
+    Raises OSError if a file that the job names is absent.
+    """
+    settings: dict[str, Any] = _plain(job)
+    settings["model"] = digest_of(_shipped_weights() if job.model is None else job.model)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        ignored = WITHOUT_EFFECT.get(type(value).__name__, frozenset())
+        names = [field.name for field in fields(value) if field.name not in ignored]
+        return {name: _plain(getattr(value, name)) for name in names}
+    match value:
+        case Path():
+            return digest_of(value)
+        case Enum():
+            return _plain(value.value)
+        case Fraction():
+            return str(value)
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+    raise TypeError(f"cli.record cannot write a {type(value).__name__} as a setting")
+
+
+def _shipped_weights() -> Path:
+    """As shm_engine.checkpoint says too, which takes seconds to import."""
+    (path,) = Path(str(files("shm_engine").joinpath("weights"))).glob("*.safetensors")
+    return path
+
+
+def record_path(target: Path) -> Path:
+    """Where the record of an output lies: out.mov.json; for out/f_%05d.png out/f_sequence.png.json.
+
+    The suffix stays: a folder may hold two sequences that differ in nothing else.
+    """
+    return target.with_name(_FRAME_NUMBER.sub("sequence", target.name) + ".json")
+
+
+def write_record(
+    job: Job,
+    *,
+    output: Mapping[str, Any],
+    seconds: float,
+    source: Identity | None = None,
+) -> Path:
+    """Write the record of a job whose output is in place; returns its path.
+
+    output: what the writer knows: profile, codec, alpha, width, height, frames ...
+    source: the identity from before the work; without it, the one that job.source has now.
+
+    Raises MattingError if it cannot be written.
+    """
+    written = _files_of(job.target)
+    frames = output.get("frames")
+    contents = Record(
+        source=(source or identity_of(job.source)).as_dict(),
+        settings=settings_of(job),
+        output={**output, "name": job.target.name, **written},
+        versions=versions(),
+        timing={
+            "seconds": round(seconds, 3),
+            "frames_per_second": round(frames / seconds, 3) if frames and seconds > 0 else None,
+        },
+    )
+    path = record_path(job.target)
+    text = json.dumps({"format": FORMAT_NUMBER, **asdict(contents)}, indent=2, sort_keys=True)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise MattingError(f"{path} cannot be written: {reason}", path=path) from error
+    return path
+
+
+def read_record(target: Path) -> Record | None:
+    """The record of an output; None if there is none that this program can read."""
+    try:
+        contents = json.loads(record_path(target).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(contents, dict) or contents.pop("format", None) != FORMAT_NUMBER:
+        return None
+    names = {field.name for field in fields(Record)}
+    if set(contents) != names or not all(isinstance(part, dict) for part in contents.values()):
+        return None
+    return Record(**contents)
+
+
+def is_untouched(target: Path) -> bool:
+    """Whether the output is still as this program left it, so that it may be made anew."""
+    record = read_record(target)
+    try:
+        return record is not None and _describes(record, target)
+    except OSError:
+        return False
+
+
+def is_finished(job: Job, paths: Sequence[Path] | None = None) -> bool:
+    """Whether the output is there already, made by the same settings from the same source.
+
+    paths: the files of the source, where it is a sequence.
+    """
+    record = read_record(job.target)
+    if record is None:
+        return False
+    try:
+        return (
+            _describes(record, job.target)
+            and record.settings == settings_of(job)
+            and identity_of(paths or job.source).matches(record.source)
+        )
+    except OSError:
+        return False
+
+
+def _describes(record: Record, target: Path) -> bool:
+    now = {"name": target.name, **_files_of(target)}
+    return all(record.output.get(name) == value for name, value in now.items())
+
+
+def _files_of(target: Path) -> dict[str, int]:
+    """How many files an output has and their bytes; OSError if a single one is absent."""
+    if not is_pattern(target):
+        return {"files": 1, "bytes": target.stat().st_size}
+    sizes = [path.stat().st_size for path in numbered_files(target).values()]
+    return {"files": len(sizes), "bytes": sum(sizes)}
+
+
+def versions() -> dict[str, str]:
+    """Of this program, Python and the packages that make pictures; imports none of them."""
+    found = {"shm-matte": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
