@@ -1,4 +1,4 @@
-"""The tables: which name gets which container, and what every pass shows."""
+"""What every pass shows, and that a profile refuses one that it cannot hold."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import pytest
 import torch
 
 from cli.delivery import Delivery
-from cli.profiles import PROFILES
 from cli.video import VideoInfo, VideoSink
-from shm_engine.errors import OptionsError, VideoError
+from shm_engine.errors import OptionsError
 from shm_engine.passes import PASSES, composite_over
 from shm_engine.types import Frame, Matte
-from tests.cli.clips import decode
-from tests.cli.mattes import slope
 
 
 def matte(dtype: torch.dtype = torch.uint8) -> Matte:
@@ -23,45 +20,8 @@ def matte(dtype: torch.dtype = torch.uint8) -> Matte:
     return Matte(frame=Frame(image=image), alpha=torch.full((1, 2, 2), 0.5))
 
 
-@pytest.mark.parametrize("name", ["out.mov", "OUT.MOV", "a.b.mov"])
-def test_mov_holds_alpha_and_does_without(name: str) -> None:
-    assert Delivery().profile_for(Path(name), needs_alpha=True).has_alpha
-    assert not Delivery().profile_for(Path(name), needs_alpha=False).has_alpha
-
-
-@pytest.mark.parametrize("name", ["out.mp4", "out.M4V", "out.ts"])
-def test_a_name_that_cannot_hold_alpha_says_what_can(name: str) -> None:
-    with pytest.raises(VideoError, match=r"cannot hold an alpha channel; use \.mov"):
-        Delivery().profile_for(Path(name), needs_alpha=True)
-
-
-@pytest.mark.parametrize("name", ["out", "out.xyz", "out.mp4"])
-def test_an_unknown_name_says_what_is_known(name: str) -> None:
-    with pytest.raises(VideoError, match=r"use \.mov"):
-        Delivery().profile_for(Path(name), needs_alpha=False)
-
-
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-@pytest.mark.parametrize(("height", "width"), [(48, 64), (47, 63), (1, 1)])
-def test_every_profile_keeps_its_promise(
-    tmp_path: Path, profile: object, height: int, width: int
-) -> None:
-    chosen = next(p for p in PROFILES if p is profile)
-    output_pass = PASSES["rgba" if chosen.has_alpha else "foreground"]
-    target = tmp_path / f"out{chosen.suffixes[0]}"
-    info = VideoInfo(width=width, height=height)
-    with VideoSink(target, info, chosen, output_pass=output_pass) as sink:
-        for index in range(3):
-            image = torch.zeros(3, height, width, dtype=torch.uint8)
-            sink.write(slope(Frame(image=image, index=index, pts=index)))
-    written = decode(target)
-    assert [(frame.width, frame.height) for frame in written] == [(width, height)] * 3
-    found = any(component.is_alpha for component in written[0].format.components)
-    assert found == chosen.has_alpha
-
-
 def test_a_profile_without_alpha_refuses_a_pass_with_it() -> None:
-    plain = Delivery().profile_for(Path("out.mov"), needs_alpha=False)
+    plain = Delivery().profile_for(Path("out.mp4"), needs_alpha=False)
     with pytest.raises(OptionsError, match="holds no alpha"):
         VideoSink("out.mov", VideoInfo(width=2, height=2), plain, output_pass=PASSES["rgba"])
 
