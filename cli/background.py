@@ -1,16 +1,22 @@
-"""What stands behind the people in a composite: a colour or a picture; knows no movie."""
+"""What stands behind the people in a composite: a colour, a picture or a movie; knows no codec."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from shm_engine.errors import OptionsError
 
 if TYPE_CHECKING:
     import torch
+
+    from shm_engine.passes import Behind
+    from shm_engine.types import Frame, Matte
 
 # Green is the one of a green screen, not the darker green of CSS.
 COLOURS = {
@@ -29,41 +35,114 @@ COLOURS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Background:
-    """Either one colour (sRGB, 0 to 255) or a picture file."""
+    """One colour (sRGB, 0 to 255), a picture file or a movie file."""
 
     colour: tuple[int, int, int] | None = None
     picture: Path | None = None
+    movie: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Background:
-        """From #rrggbb, a name in COLOURS or the path of a picture that exists; or OptionsError."""
+        """From #rrggbb, a name in COLOURS or the path of a file that exists; or OptionsError."""
         code = COLOURS.get(text.lower(), text)
         if re.fullmatch(r"#[0-9a-fA-F]{6}", code):
             red, green, blue = bytes.fromhex(code[1:])
             return cls(colour=(red, green, blue))
-        if not Path(text).is_file():
+        path = Path(text)
+        if not path.is_file():
             raise OptionsError(
                 f"the background {text} is neither a colour (#00ff00, {', '.join(COLOURS)}) "
-                "nor a picture file"
+                "nor a picture or movie file"
             )
-        return cls(picture=Path(text))
+        from shm_engine.images import PICTURE_SUFFIXES
 
-    def image(self, size: tuple[int, int], pixel_aspect: float = 1.0) -> torch.Tensor:
-        """float32 in [0, 1], sRGB: [3, 1, 1] for a colour, [3, H, W] of `size` for a picture.
+        return cls(picture=path) if path.suffix.lower() in PICTURE_SUFFIXES else cls(movie=path)
 
-        A picture keeps its proportions, fills the size and loses what is too much at both ends.
+    @property
+    def file(self) -> Path | None:
+        """What is read, if anything."""
+        return self.picture or self.movie
+
+    @contextmanager
+    def behind(
+        self, size: tuple[int, int], pixel_aspect: float = 1.0
+    ) -> Iterator[torch.Tensor | Behind]:
+        """What `composite_over` takes, for pictures of a size (height, width).
+
+        Pictures keep their proportions, fill the size and lose what is too much at both ends. A
+        movie begins with the first matte it is asked for, and again when it ends.
         pixel_aspect: width over height of the pixels that are filled.
         """
+        if self.movie is not None:
+            with MovingBackground(self.movie, size, pixel_aspect) as moving:
+                yield moving
+            return
         import torch
 
-        if self.picture is None:
-            assert self.colour is not None
-            return torch.tensor(self.colour).reshape(3, 1, 1) / 255
+        if self.colour is not None:
+            yield torch.tensor(self.colour).reshape(3, 1, 1) / 255
+            return
         from shm_engine.compositing import as_unit
         from shm_engine.images import read_image
 
-        image = as_unit(read_image(self.picture).image)
-        return _cover(image, size, pixel_aspect)
+        assert self.picture is not None
+        yield _cover(as_unit(read_image(self.picture).image), size, pixel_aspect)
+
+
+class MovingBackground:
+    """The frames of a movie, each as long as it is shown there, from zero on, again and again."""
+
+    def __init__(self, path: Path, size: tuple[int, int], pixel_aspect: float) -> None:
+        self._path, self._size, self._aspect = path, size, pixel_aspect
+        self._start: Fraction | None = None
+        self._round = Fraction(0)  # when this showing began
+        self._end = Fraction(0)  # when the picture at hand ends, after that
+        self._picture: torch.Tensor | None = None
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.__exit__(None, None, None)
+
+    def __call__(self, matte: Matte) -> torch.Tensor:
+        """[3, H, W] float32 for the time of a matte; times must not fall."""
+        now = matte.frame.pts * matte.frame.time_base
+        if self._start is None:
+            self._start = now
+        seconds = now - self._start
+        while seconds >= self._round + self._end:
+            self._advance()
+        if self._picture is None:
+            from shm_engine.compositing import as_unit
+
+            self._picture = _cover(as_unit(self._shown.image), self._size, self._aspect)
+        return self._picture
+
+    def _open(self) -> None:
+        from cli.video import VideoSource
+
+        self._source = VideoSource(self._path).__enter__()
+        self._frames = iter(self._source)
+        self._shown = next(self._frames)
+        self._show(self._shown)
+
+    def _show(self, frame: Frame) -> None:
+        self._shown, self._picture = frame, None
+        info = self._source.info
+        duration = frame.native.duration or info.ticks_per_frame
+        # From the movie's first frame on.
+        self._end = (frame.pts + duration - info.start_pts) * frame.time_base
+
+    def _advance(self) -> None:
+        frame = next(self._frames, None)
+        if frame is not None:
+            self._show(frame)
+            return
+        self._round += self._end
+        self._source.__exit__(None, None, None)
+        self._open()
 
 
 def _cover(image: torch.Tensor, size: tuple[int, int], pixel_aspect: float) -> torch.Tensor:

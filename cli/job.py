@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,9 @@ from cli.background import Background
 from cli.delivery import Delivery
 from cli.journal import journal_folder
 from cli.numbering import is_pattern, numbered_files
+from cli.report.limits import Limit
+from cli.sequences import is_sequence
+from cli.time_range import TimeRange
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
 
@@ -26,6 +32,11 @@ class Job:
     keeps_partial: whether an input that breaks off is matted up to there.
     resumes: whether an unfinished run beside the output is gone on with.
     checks_disk: whether to refuse what a disk will probably not hold.
+    time_range: the part of a movie that is wanted; None is all of it.
+    splices: whether that part takes its place in an output that is there.
+    frame_rate: of numbered pictures, which do not say it.
+    report: where a page about the matte is written, or None.
+    limits: what the matte must not be.
     """
 
     source: Path
@@ -40,39 +51,54 @@ class Job:
     keeps_partial: bool = False
     resumes: bool = False
     checks_disk: bool = True
+    time_range: TimeRange | None = None
+    splices: bool = False
+    frame_rate: Fraction = Fraction(25)
+    report: Path | None = None
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pass_name == "composite" and self.background is None:
-            raise OptionsError("--pass composite needs --background, say green or a picture file")
+            raise OptionsError(
+                "--pass composite needs --background, say green, or a picture or movie file"
+            )
         if self.pass_name != "composite" and self.background is not None:
             raise OptionsError(
                 f"--background has no meaning with --pass {self.pass_name}; use --pass composite"
             )
+
+        if self.splices and self.time_range is None:
+            raise OptionsError("--splice needs --range, the part that is made anew")
 
     @property
     def needs_alpha(self) -> bool:
         """Whether the output has to hold an alpha channel."""
         return self.pass_name == "rgba"
 
-    def pass_for(self, size: tuple[int, int], pixel_aspect: float) -> Pass:
-        """The pass for pictures of a size (height, width)."""
+    @contextmanager
+    def pass_for(self, size: tuple[int, int], pixel_aspect: float) -> Iterator[Pass]:
+        """The pass for pictures of a size (height, width), while it is needed."""
         from shm_engine.passes import PASSES, composite_over
 
         if self.background is None:
-            return PASSES[self.pass_name]
-        return composite_over(self.background.image(size, pixel_aspect))
+            yield PASSES[self.pass_name]
+            return
+        with self.background.behind(size, pixel_aspect) as behind:
+            yield composite_over(behind)
 
 
 def check_paths(job: Job) -> None:
     """Raise MattingError for what can be known to go wrong from the file system alone."""
     source, target = job.source, job.target
-    if not is_pattern(source):
+    if not is_sequence(source):
         _check_source(source)
-    behind = None if job.background is None else job.background.picture
+    behind = None if job.background is None else job.background.file
     for read in (source, job.model, behind):
         if read is not None and read.exists() and target.exists() and target.samefile(read):
             raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
-    _check_target(target, overwrites=job.overwrites)
+    _check_target(target, overwrites=job.overwrites or job.splices)
+    if job.report is not None and not job.report.parent.is_dir():
+        raise MattingError(f"the folder of {job.report} does not exist; create it first")
 
 
 def _check_source(source: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import click
@@ -24,6 +25,10 @@ from cli.options import (
 from cli.performing import perform
 from cli.profiles import ALPHA_MODES
 from cli.progress import ProgressMode, display_for
+from cli.report.limits import Limit
+from cli.sequences import as_pattern
+from cli.time_range import TimeRange
+from shm_engine.errors import OptionsError
 from shm_engine.options import MatterOptions
 
 _log = logging.getLogger(__name__)
@@ -77,6 +82,33 @@ _log = logging.getLogger(__name__)
     help="Go on with the same command where it was stopped; nothing is done if it was finished.",
 )
 @click.option(
+    "--range",
+    "time_range",
+    metavar="A-B",
+    help="Only this part: 10s-20s, 0:10-0:20 or 250f-500f.",
+)
+@click.option(
+    "--splice",
+    "splices",
+    is_flag=True,
+    help="Put the part of --range into the finished OUTPUT; the rest of it stays as it is.",
+)
+@click.option(
+    "--frame-rate",
+    metavar="FPS",
+    default="25",
+    show_default=True,
+    help="Of numbered pictures, such as in/%04d.exr.",
+)
+@click.option("--report", type=FILE, metavar="HTML", help="Write a page that shows where to look.")
+@click.option(
+    "--fail-on",
+    "limits",
+    multiple=True,
+    metavar="LIMIT",
+    help="Fail if the matte is worse than this, such as 'flicker>5'; see the page of --report.",
+)
+@click.option(
     "--no-disk-check",
     "checks_disk",
     is_flag=True,
@@ -105,10 +137,16 @@ def command(  # noqa: PLR0913 - a parameter an option
     progress: ProgressMode,
     overwrites: bool,
     resumes: bool,
+    time_range: str | None,
+    splices: bool,
+    frame_rate: str,
+    report: Path | None,
+    limits: tuple[str, ...],
     checks_disk: bool,
     keeps_partial: bool,
 ) -> None:
     """Cut the people out of INPUT, a movie or a still picture."""
+    source, target = as_pattern(source), as_pattern(target)
     delivery = Delivery(codec=codec, editor=editor, alpha=alpha)
     if not target.suffix and (codec or editor):
         target = delivery.named(target)
@@ -124,6 +162,11 @@ def command(  # noqa: PLR0913 - a parameter an option
         memory=memory,
         overwrites=overwrites,
         resumes=resumes,
+        time_range=None if time_range is None else TimeRange.parse(time_range),
+        splices=splices,
+        frame_rate=_rate(frame_rate),
+        report=report,
+        limits=tuple(Limit.parse(limit) for limit in limits),
         checks_disk=checks_disk,
         keeps_partial=keeps_partial,
     )
@@ -132,3 +175,13 @@ def command(  # noqa: PLR0913 - a parameter an option
     seconds = time.monotonic() - started
     counted = "1 frame" if frames == 1 else f"{frames} frames"
     _log.info("wrote %s: %s in %.1f s", job.target, counted, seconds)
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate <= 0:
+        raise OptionsError(f"--frame-rate is {text!r}; write 25, 23.976 or 24000/1001")
+    return rate

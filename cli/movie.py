@@ -11,20 +11,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.cutting import Cut, Gap, Part, Whole
 from cli.job import Job
 from cli.journal import Journal
 from cli.memory import Allowance, allowance
 from cli.numbering import is_pattern
 from cli.progress import Display, Progress
 from cli.pumping import pump
-from cli.record import Identity, identity_of, settings_of, write_record
+from cli.record import Identity, amend_record, identity_of, settings_of, write_record
+from cli.reporting import Reporter
+from cli.sequences import expand, is_sequence
 from cli.space import check_space
+from cli.splicing import finished, splice_for
 from shm_engine import __version__
 from shm_engine.options import MatterOptions
 
 if TYPE_CHECKING:
     from cli.profiles import OutputProfile
-    from cli.video import SequenceSink, VideoInfo, VideoSink, VideoSource
+    from cli.video import SequenceSink, SequenceSource, Splice, VideoInfo, VideoSink, VideoSource
     from shm_engine.matter import Matter
     from shm_engine.passes import Pass
     from shm_engine.types import Draft, Frame, Matte
@@ -43,76 +47,114 @@ class Plan:
     profile: OutputProfile
     output_pass: Pass
     journal: Journal
+    cut: Cut
+    splice: Splice | None
     allowed: Allowance
 
 
 def matte_movie(job: Job, display: Display, load: Load) -> int:
     """Do the job, and say how many frames the result has."""
-    profile = job.delivery.profile_for(job.target, needs_alpha=job.needs_alpha)
     started = time.monotonic()
-    identity = identity_of(job.source)
+    profile = job.delivery.profile_for(job.target, needs_alpha=job.needs_alpha)
+    identity = identity_of(expand(job.source).paths if is_sequence(job.source) else job.source)
+    splice = splice_for(job, finished(job, profile, identity)) if job.splices else None
     with ExitStack() as stack:
         journal = stack.enter_context(_journal(job, identity))
-        source = stack.enter_context(_source(job, journal.frames))
+        cut = _cut(job, splice, journal.frames)
+        source = _source(job, cut)
+        stack.enter_context(source)
         info = source.info
         if job.checks_disk:
             check_space(job.target, profile, info)
+        size = info.display_height, info.display_width
+        passes = job.pass_for(size, float(info.display_pixel_aspect))
         plan = Plan(
             job=job,
             info=info,
             profile=profile,
-            output_pass=_pass(job, info),
+            output_pass=stack.enter_context(passes),
             journal=journal,
+            cut=cut,
+            splice=splice,
             allowed=allowance(job.memory, info.width, info.height, info.bit_depth),
         )
-        sink = _sink(plan)
-        progress = Progress(display, info.frame_count, done=journal.frames)
-        _write(plan, source, sink, stack.enter_context(progress), load)
+        reporter = Reporter(job, info, journal.states.get("report"))
+        sink = _sink(plan, reporter)
+        progress = Progress(display, cut.count(info), done=journal.frames)
+        description = _write(plan, source, sink, stack.enter_context(progress), reporter, load)
     seconds = time.monotonic() - started
     frames = progress.status.frame
-    write_record(job, output=_about(plan, sink, frames), seconds=seconds, source=identity)
+    output = _about(plan, sink, frames)
+    if splice is None:
+        write_record(job, output=output, seconds=seconds, source=identity)
+    else:
+        amend_record(job, first=splice.first, last=splice.last)
+    reporter.finish(description, output, seconds)
     return frames
 
 
 def _journal(job: Job, identity: Identity) -> Journal:
     """Where the work is kept until it is done; MattingError if an unfinished run would be lost."""
+    if job.time_range is not None:  # a part is made in one go
+        return Journal.passing(job.target)
     key = {"program": __version__, "source": identity.listing, "settings": settings_of(job)}
     return Journal.begin(job.target, key, resumes=job.resumes, overwrites=job.overwrites)
 
 
-def _source(job: Job, start_frame: int) -> VideoSource:
-    from cli.video import VideoSource
-
-    return VideoSource(job.source, keep_partial=job.keeps_partial, start_frame=start_frame)
-
-
-def _pass(job: Job, info: VideoInfo) -> Pass:
-    size = info.display_height, info.display_width
-    return job.pass_for(size, float(info.display_pixel_aspect))
+def _cut(job: Job, splice: Splice | None, done: int) -> Cut:
+    if splice is not None:
+        return Gap(splice.first, splice.last)
+    return Whole(done) if job.time_range is None else Part(job.time_range)
 
 
-def _sink(plan: Plan) -> VideoSink | SequenceSink:
+def _source(job: Job, cut: Cut) -> VideoSource | SequenceSource:
+    from cli.video import SequenceSource, VideoSource
+
+    if is_sequence(job.source):
+        return SequenceSource(
+            job.source,
+            frame_rate=job.frame_rate,
+            keep_partial=job.keeps_partial,
+            start_frame=cut.start_frame or round(cut.start_seconds * job.frame_rate),
+        )
+    return VideoSource(
+        job.source,
+        keep_partial=job.keeps_partial,
+        start_frame=cut.start_frame,
+        start_seconds=cut.start_seconds,
+    )
+
+
+def _sink(plan: Plan, reporter: Reporter) -> VideoSink | SequenceSink:
     from cli.video import SequenceSink, SinkOptions, VideoSink
 
     job = plan.job
     kind = SequenceSink if plan.profile.is_sequence else VideoSink
+
+    def states(matte: Matte) -> Mapping[str, bytes]:
+        return {**_smoothing_state(matte), **reporter.states()}
+
     options = SinkOptions(
         alpha=job.delivery.alpha,
-        streams_from=None if is_pattern(job.source) else job.source,
+        streams_from=None if is_sequence(job.source) else job.source,
+        is_part=plan.job.time_range is not None and plan.splice is None,
+        splice=plan.splice,
         threads=plan.allowed.encoder_threads,
         journal=plan.journal,
-        states_of=_states,
+        states_of=states,
     )
     return kind(job.target, plan.info, plan.profile, output_pass=plan.output_pass, options=options)
 
 
 def _write(
     plan: Plan,
-    source: VideoSource,
+    source: VideoSource | SequenceSource,
     sink: VideoSink | SequenceSink,
     progress: Progress,
+    reporter: Reporter,
     load: Load,
-) -> None:
+) -> str:
+    """Matte the movie into its file; what the Matter says of itself."""
     since = _last_draft(plan.journal)
     if plan.journal.frames:
         _log.info("going on after frame %d", plan.journal.frames)
@@ -120,13 +162,19 @@ def _write(
     matter = load(plan.job.model, options)
 
     def mattes(frames: Iterator[Frame]) -> Iterator[Matte]:
-        return matter.mattes(frames) if since is None else matter.mattes(frames, since)
+        wanted = plan.cut.frames(frames, plan.info)
+        made = matter.mattes(wanted) if since is None else matter.mattes(wanted, since)
+        return plan.cut.mattes(made)
+
+    def watched(made: Iterator[Matte]) -> Iterator[Matte]:
+        return progress.track(reporter.watch(made))
 
     with sink:
-        pump(source, mattes, progress.track, sink, plan.allowed.frames_ahead)
+        pump(source, mattes, watched, sink, plan.allowed.frames_ahead)
+    return getattr(matter, "description", "")
 
 
-def _states(matte: Matte) -> Mapping[str, bytes]:
+def _smoothing_state(matte: Matte) -> Mapping[str, bytes]:
     """What smoothing has to know of the frames before."""
     from shm_engine.drafts import draft_to_bytes
 
@@ -143,16 +191,17 @@ def _last_draft(journal: Journal) -> Draft | None:
 def _about(plan: Plan, sink: VideoSink | SequenceSink, frames: int) -> dict[str, Any]:
     """What the record says of the output."""
     info, storage = plan.info, sink.storage
-    has_alpha = plan.output_pass.has_alpha
     return {
         "profile": plan.profile.name,
         "codec": plan.profile.codec,
         "pixel_format": storage.pixel_format,
-        "alpha": storage.alpha_mode if has_alpha else None,
+        "alpha": storage.alpha_mode if plan.output_pass.has_alpha else None,
         "width": info.width,
         "height": info.height,
         "frames": frames,
         "frame_rate": str(info.frame_rate),
         "bits": info.bit_depth,
         "colour": asdict(storage.tags),
+        "first_timecode": info.timecode,
+        "is_sequence": is_pattern(plan.job.target),
     }

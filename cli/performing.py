@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from cli.job import Job, check_paths, is_picture
 from cli.memory import allowance
 from cli.movie import Load, matte_movie
-from cli.numbering import is_pattern
 from cli.profiles import PREMULTIPLIED, STRAIGHT
 from cli.progress import Display, Progress
 from cli.record import identity_of, is_finished, write_record
+from cli.sequences import is_sequence
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 
@@ -44,7 +44,7 @@ def perform(job: Job, display: Display, load: Load = load_matter) -> int:
         _log.info("%s is finished already", job.target)
         return 0
     check_paths(job)
-    if is_picture(job.source) and not is_pattern(job.source):
+    if is_picture(job.source) and not is_sequence(job.source):
         return _matte_picture(job, display, load)
     return matte_movie(job, display, load)
 
@@ -65,8 +65,10 @@ def _matte_picture(job: Job, display: Display, load: Load) -> int:
     depth = 8 if frame.image.dtype == torch.uint8 else 16
     allowance(job.memory, frame.size[1], frame.size[0], depth)  # refuses what does not fit
     dtype = torch.uint8 if suffix in _OPAQUE_STILL_SUFFIXES else frame.image.dtype
-    wanted = job.pass_for(frame.size, float(frame.pixel_aspect))
-    with Progress(display, 1) as progress:
+    if job.background is not None and job.background.movie is not None:
+        raise MattingError(f"{job.source} is a still picture; give a --background that is one too")
+    pass_for = job.pass_for(frame.size, float(frame.pixel_aspect))
+    with pass_for as wanted, Progress(display, 1) as progress:
         matter = load(job.model, job.options)
         for matte in progress.track(matter.mattes([frame])):
             picture = as_unit(wanted.picture(matte))

@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -20,7 +20,7 @@ Item = TypeVar("Item")
 _log = logging.getLogger(__name__)
 
 # Often enough for a smooth bar in a host, seldom enough to cost nothing.
-_SECONDS_BETWEEN_EVENTS = 0.2
+SECONDS_BETWEEN_EVENTS = 0.2
 
 
 class ProgressMode(StrEnum):
@@ -38,8 +38,8 @@ class Event(StrEnum):
     start, progress, done: with frame, total, fps, seconds_left; a number that is unknown is null.
         done comes after the output is in place.
     file: one of several files has ended; with name, result (done, skipped, failed), frames,
-        seconds, reason. Where there are several, start, progress and done also have files and
-        files_total, and frame counts those of all.
+        seconds, reason. Where there are several, start, progress and done also have files (those
+        that have ended) and files_total, and frame counts those of all.
     log: with level and message.
     error: with message, path and frame, null where unknown; the last line of a run that failed.
     """
@@ -62,14 +62,6 @@ class Status:
     seconds_left: float | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class FilesStatus(Status):
-    """How far the work on several files is; `files` of them have ended, well or not."""
-
-    files: int
-    files_total: int
-
-
 class Display(Protocol):
     """Something that shows a Status."""
 
@@ -82,22 +74,6 @@ class Display(Protocol):
 
     def done(self, status: Status) -> None:
         """The work has ended well; called after `stop`."""
-
-
-class FilesDisplay(Protocol):
-    """Something that shows a FilesStatus; `ended` takes the fields of Event.FILE."""
-
-    def start(self, status: FilesStatus) -> None: ...
-
-    def advance(self, status: FilesStatus) -> None: ...
-
-    def ended(self, fields: Mapping[str, Any]) -> None: ...
-
-    def stop(self, status: FilesStatus) -> None:
-        """The work has ended, well or not."""
-
-    def done(self, status: FilesStatus) -> None:
-        """All files are done; called after `stop`."""
 
 
 class Progress:
@@ -166,9 +142,6 @@ class Silence:
     def advance(self, status: Status) -> None:
         pass
 
-    def ended(self, fields: Mapping[str, Any]) -> None:
-        pass
-
     def stop(self, status: Status) -> None:
         pass
 
@@ -194,44 +167,6 @@ class Bar:
         pass
 
 
-class FilesBar:
-    """A bar with files, the frames of all of them, frames a second and the time that is left."""
-
-    def start(self, status: FilesStatus) -> None:
-        from tqdm import tqdm
-
-        form = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} files{postfix}"
-        self._bar = tqdm(
-            total=status.files_total, bar_format=form, dynamic_ncols=True, file=sys.stderr
-        )
-        self._shown_at = float("-inf")
-
-    def advance(self, status: FilesStatus) -> None:
-        if time.monotonic() - self._shown_at < _SECONDS_BETWEEN_EVENTS:
-            return
-        self._shown_at = time.monotonic()
-        self._show(status)
-
-    def ended(self, fields: Mapping[str, Any]) -> None:
-        pass
-
-    def stop(self, status: FilesStatus) -> None:
-        self._show(status)
-        self._bar.close()
-
-    def done(self, status: FilesStatus) -> None:
-        pass
-
-    def _show(self, status: FilesStatus) -> None:
-        parts = [f"{status.frame} frames"]
-        if status.fps is not None:
-            parts.append(f"{status.fps:.1f} frames/s")
-        if status.seconds_left is not None:
-            parts.append(f"{self._bar.format_interval(status.seconds_left)} left")
-        self._bar.total, self._bar.n = status.files_total, status.files
-        self._bar.set_postfix_str(", ".join(parts))
-
-
 class JsonLines:
     """One JSON object a line: the first and the last, and at most five a second between them."""
 
@@ -244,12 +179,9 @@ class JsonLines:
         self._tell(Event.START, status)
 
     def advance(self, status: Status) -> None:
-        if status.frame == 1 or self._clock() - self._told_at >= _SECONDS_BETWEEN_EVENTS:
+        if status.frame == 1 or self._clock() - self._told_at >= SECONDS_BETWEEN_EVENTS:
             self._told_at = self._clock()
             self._tell(Event.PROGRESS, status)
-
-    def ended(self, fields: Mapping[str, Any]) -> None:
-        write_line(json_line(Event.FILE, **fields))
 
     def stop(self, status: Status) -> None:
         if status.frame != self._told_frame:
@@ -270,20 +202,11 @@ def display_for(mode: ProgressMode) -> Display:
         ProgressMode.JSON: JsonLines,
         ProgressMode.NONE: Silence,
     }
-    return displays[_chosen(mode)]()
+    return displays[chosen(mode)]()
 
 
-def display_for_files(mode: ProgressMode) -> FilesDisplay:
-    """The display of a mode for work on several files."""
-    displays: dict[ProgressMode, Callable[[], FilesDisplay]] = {
-        ProgressMode.BAR: FilesBar,
-        ProgressMode.JSON: JsonLines,
-        ProgressMode.NONE: Silence,
-    }
-    return displays[_chosen(mode)]()
-
-
-def _chosen(mode: ProgressMode) -> ProgressMode:
+def chosen(mode: ProgressMode) -> ProgressMode:
+    """The mode itself, or what auto means here and now."""
     if mode is not ProgressMode.AUTO:
         return mode
     # A bar is as dispensable as a fact in the log: --quiet turns off both.

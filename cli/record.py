@@ -9,7 +9,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -31,7 +31,12 @@ FORMAT_NUMBER = 1
 # Fields of Job and of what it holds that leave every pixel as it is, or stand elsewhere in a
 # record. All others, new ones too, are settings: a field must be named here to make no difference.
 WITHOUT_EFFECT = {
-    "Job": frozenset({"source", "target", "memory", "overwrites", "resumes", "checks_disk"}),
+    "Job": frozenset(
+        {
+            *("source", "target", "memory", "overwrites", "resumes", "checks_disk"),
+            *("splices", "report", "limits"),
+        }
+    ),
     "MatterOptions": frozenset({"device", "backend", "batch", "frames_ahead"}),
     "Background": frozenset[str](),
     "Delivery": frozenset[str](),
@@ -214,6 +219,11 @@ def write_record(
         },
     )
     path = record_path(job.target)
+    _write(path, contents)
+    return path
+
+
+def _write(path: Path, contents: Record) -> None:
     text = json.dumps({"format": FORMAT_NUMBER, **asdict(contents)}, indent=2, sort_keys=True)
     try:
         with replacing(path) as temporary:
@@ -221,7 +231,18 @@ def write_record(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise MattingError(f"{path} cannot be written: {reason}", path=path) from error
-    return path
+
+
+def amend_record(job: Job, *, first: int, last: int) -> None:
+    """Say in the record of an output that some of its frames (last not with them) were made anew
+    by another job; its settings stay those of the rest. MattingError if it cannot be written."""
+    record = read_record(job.target)
+    if record is None:
+        raise MattingError(f"{record_path(job.target)} has vanished", path=job.target)
+    part = {"first_frame": first, "last_frame": last - 1, "settings": settings_of(job)}
+    parts = [*record.output.get("spliced", ()), part]
+    output = {**record.output, **_files_of(job.target), "spliced": parts}
+    _write(record_path(job.target), replace(record, output=output))
 
 
 def read_record(target: Path) -> Record | None:

@@ -57,20 +57,29 @@ def _trimap(matte: Matte) -> torch.Tensor:
     return enlarge(matte.trimap, matte.frame.size)
 
 
-def composite_over(background: torch.Tensor) -> Pass:
+Behind = Callable[[Matte], torch.Tensor]
+
+
+def composite_over(background: torch.Tensor | Behind) -> Pass:
     """The pass that shows the foreground over `background`.
 
-    background: [3, H, W] or [3, 1, 1] (one colour); sRGB, uint8, uint16 or float32 in [0, 1].
+    background: [3, H, W] or [3, 1, 1] (one colour); sRGB, uint8, uint16 or float32 in [0, 1]. Or a
+        function that gives such a tensor for every matte.
     """
-    behind = as_unit(background)
-    if behind.ndim != 3 or behind.shape[0] != 3:
-        raise ValueError(f"background has shape {tuple(behind.shape)}; [3, H, W] is needed")
+    behind = background if callable(background) else _always(background)
 
     def colours(matte: Matte) -> torch.Tensor:
         # Decoded pictures interleave their channels; whole planes are several times faster here.
-        return over(as_unit(matte.colours.contiguous()), matte.alpha, behind)
+        return over(as_unit(matte.colours.contiguous()), matte.alpha, behind(matte))
 
     return Pass(name="composite", colours=colours)
+
+
+def _always(background: torch.Tensor) -> Behind:
+    if background.ndim != 3 or background.shape[0] != 3:
+        raise ValueError(f"background has shape {tuple(background.shape)}; [3, H, W] is needed")
+    unit = as_unit(background)
+    return lambda _: unit
 
 
 PASSES: Mapping[str, Pass] = {

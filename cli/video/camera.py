@@ -16,8 +16,8 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cli.video.info import ColourTags, VideoInfo
-from cli.video.live import TIME_BASE, stamp
+from cli.video.describing import describe
+from cli.video.live import TIME_BASE, live_info, stamp
 from cli.video.reading import RgbReader
 from shm_engine.errors import VideoError
 from shm_engine.types import Frame
@@ -37,8 +37,6 @@ _SENTENCES = {
     errno.EACCES: "the camera {name} may not be used; allow it (on Linux: join the group video)",
     errno.EPERM: "the camera {name} may not be used; allow it (on Linux: join the group video)",
 }
-_USUAL_RATE = Fraction(30)
-
 # How long to wait for a camera's next picture, for a device that has none ready yet, and for a
 # thread that is inside the device's driver.
 _PATIENCE_SECONDS = 5.0
@@ -113,7 +111,8 @@ class Camera:
         self._natives = self._read()
         try:
             first = next(self._natives)
-            self.info = _describe(self._container.streams.video[0], first)
+            stream = self._container.streams.video[0]
+            self.info = live_info(describe(None, self._container, stream, first, first))
         except BaseException:
             self._container.close()
             raise
@@ -204,21 +203,3 @@ def _open(address: CameraAddress) -> InputContainer:
     )
     reason = getattr(problem, "strerror", None) or "it sends no pictures"
     raise VideoError(sentence.format(name=address.name, reason=reason)) from problem
-
-
-def _describe(stream: VideoStream, first: VideoFrame) -> VideoInfo:
-    return VideoInfo(
-        width=first.width,
-        height=first.height,
-        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
-        frame_rate=stream.average_rate or stream.guessed_rate or _USUAL_RATE,
-        time_base=TIME_BASE,
-        bit_depth=max(component.bits for component in first.format.components),
-        is_rgb=first.format.is_rgb,
-        tags_read=ColourTags(
-            primaries=int(first.color_primaries),
-            transfer=int(first.color_trc),
-            matrix=int(first.colorspace),
-            range=int(first.color_range),
-        ),
-    )

@@ -89,7 +89,10 @@ def colour_tags(tagged: VideoFrame | VideoCodecContext) -> ColourTags:
 
 
 def _side_data(frame: VideoFrame, name: str, make: Callable[[bytes], Made]) -> Made | None:
-    found = frame.side_data.get(name)
+    try:
+        found = frame.side_data.get(name)
+    except ValueError:  # PyAV 18 fails on all of it where it has no name for one kind (Exif)
+        return None
     return None if found is None else make(bytes(cast("Any", found)))
 
 

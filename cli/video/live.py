@@ -46,6 +46,21 @@ class LiveSource(Protocol):
     def close(self) -> None: ...
 
 
+def live_info(info: VideoInfo) -> VideoInfo:
+    """What is known of a movie or a camera, without what means nothing for live pictures."""
+    return replace(
+        info,
+        time_base=TIME_BASE,
+        start_pts=0,
+        frame_count=None,
+        has_audio=False,
+        has_subtitles=False,
+        has_data=False,
+        metadata={},
+        stream_metadata={},
+    )
+
+
 def stamp(native: VideoFrame, info: VideoInfo, pts: int) -> None:
     """Give a decoded picture its live time: sinks look for its duration there."""
     native.pts, native.time_base, native.duration = pts, TIME_BASE, info.ticks_per_frame
@@ -65,15 +80,7 @@ class LoopedClip:
         self._stopped = threading.Event()
         self._opening = threading.Lock()
         self._source = VideoSource(path, keep_partial=True).__enter__()
-        self.info = replace(
-            self._source.info,
-            time_base=TIME_BASE,
-            start_pts=0,
-            frame_count=None,
-            has_audio=False,
-            metadata={},
-            stream_metadata={},
-        )
+        self.info = live_info(self._source.info)
 
     def __iter__(self) -> Iterator[Frame]:
         begin, last, index = time.monotonic(), -1, 0

@@ -14,6 +14,9 @@ from cli.video.info import FULL_RANGE, LIMITED_RANGE, SWSCALE_MATRIX, Sample, Vi
 from cli.video.planes import alpha_of, light_of, packed
 from shm_engine.compositing import linear_to_srgb
 
+_GREY = ("gray", "ya")
+_LARGEST_HALF = 65504
+
 
 class RgbReader:
     """Turns decoded frames of one movie into upright RGB tensors."""
@@ -32,7 +35,7 @@ class RgbReader:
         """
         info = self._info
         if info.is_linear:
-            return self._encoded(native)
+            return linear_to_srgb(straight_light(native, info).clamp(0, 1)).clamp(0, 1)
         rgb = self._reformatter.reformat(
             native,
             format=self._format,
@@ -41,9 +44,10 @@ class RgbReader:
             dst_color_range=FULL_RANGE,
         )
         samples = packed(rgb, np.uint8 if self._format == "rgb24" else np.uint16)
-        if self._format == "rgb48le" and rgb is not native:
-            samples = self._stretched(samples)
-        return torch.from_numpy(self._upright(samples)).permute(2, 0, 1)
+        # From RGB swscale goes to the end of the range by itself.
+        if self._format == "rgb48le" and not info.is_rgb:
+            samples = self._stretched(samples, is_grey=native.format.name.startswith(_GREY))
+        return torch.from_numpy(_upright(samples, info)).permute(2, 0, 1)
 
     def alpha(self, native: VideoFrame) -> torch.Tensor | None:
         """[1, H, W] upright, of the image's dtype and range; None if all is opaque."""
@@ -61,38 +65,42 @@ class RgbReader:
         if is_opaque:
             return None
         # A copy: what is done to alpha shall not reach the decoder's frame.
-        return torch.from_numpy(self._upright(samples).copy())[None]
+        return torch.from_numpy(_upright(samples, self._info).copy())[None]
 
-    def _encoded(self, native: VideoFrame) -> torch.Tensor:
-        """The sRGB-encoded image of a frame of light."""
-        light = torch.from_numpy(np.nan_to_num(light_of(native), posinf=1, neginf=0))
-        alpha = alpha_of(native, self._reformatter)
-        if alpha is not None and self._info.alpha_is_premultiplied:
-            coverage = torch.from_numpy(np.nan_to_num(alpha.astype(np.float32)))
-            # Light without coverage is a glow, and has no straight colour.
-            light = torch.where(coverage > 0, light / coverage, light)
-        encoded = linear_to_srgb(light.clamp(0, 1)).clamp(0, 1)
-        upright = self._upright(encoded.numpy().transpose(1, 2, 0))
-        return torch.from_numpy(upright).permute(2, 0, 1)
-
-    def _upright(self, samples: NDArray[Sample]) -> NDArray[Sample]:
-        upright = self._info.orientation.upright(samples)
-        if any(stride < 0 for stride in upright.strides):  # which torch does not have
-            return np.ascontiguousarray(upright)
-        return upright
-
-    def _stretched(self, samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    def _stretched(self, samples: NDArray[np.uint16], *, is_grey: bool) -> NDArray[np.uint16]:
         """The samples with white at 65535, in place.
 
         swscale leaves white at 255 << 8 for limited-range Y'CbCr, and at the source's largest
-        value, shifted up, for everything else; repeating the top bits below fills the rest.
+        value, shifted up, for the full range, which grey always has for it; repeating the top bits
+        below fills the rest.
         """
-        info = self._info
-        is_limited = not info.is_rgb and info.tags.range == LIMITED_RANGE
-        bits = 8 if is_limited else info.bit_depth
+        is_limited = self._info.tags.range == LIMITED_RANGE and not is_grey
+        bits = 8 if is_limited else self._info.bit_depth
         np.minimum(samples, 0xFFFF - (0xFFFF >> bits), out=samples)
         samples += samples >> bits
         return samples
+
+
+def straight_light(native: VideoFrame, info: VideoInfo) -> torch.Tensor:
+    """[3, H, W] float32, upright: the light of a frame of a movie that `is_linear`, straight.
+
+    Highlights are above 1, and colours outside of the primaries below 0; what is no number is 0.
+    """
+    light = torch.from_numpy(np.nan_to_num(light_of(native), posinf=_LARGEST_HALF, neginf=0))
+    alpha = alpha_of(native, VideoReformatter())
+    if alpha is not None and info.alpha_is_premultiplied:
+        coverage = torch.from_numpy(np.nan_to_num(alpha.astype(np.float32)))
+        # Light without coverage is a glow, and has no straight colour.
+        light = torch.where(coverage > 0, light / coverage, light)
+    upright = _upright(light.numpy().transpose(1, 2, 0), info)
+    return torch.from_numpy(upright).permute(2, 0, 1)
+
+
+def _upright(samples: NDArray[Sample], info: VideoInfo) -> NDArray[Sample]:
+    upright = info.orientation.upright(samples)
+    if any(stride < 0 for stride in upright.strides):  # which torch does not have
+        return np.ascontiguousarray(upright)
+    return upright
 
 
 def _bits_of_alpha(native: VideoFrame) -> int:

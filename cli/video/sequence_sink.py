@@ -67,7 +67,8 @@ class SequenceSink:
             self._journal = self.options.journal or Journal.passing(self.path)
         except OSError as error:
             raise write_failure(self.path, error) from error
-        self._frames = self._files = self._journal.frames
+        splice = self.options.splice
+        self._frames = self._files = self._journal.frames if splice is None else splice.first
         self._encoder = self._new_encoder()
         return self
 
@@ -101,7 +102,7 @@ class SequenceSink:
             raise write_failure(self._file(self._files), failure) from failure
         finally:
             if not is_done and not self._journal.outlives_failure:
-                for index in range(self._files):
+                for index in self._written():
                     self._file(index).unlink(missing_ok=True)
             self._journal.close(is_done=is_done)
 
@@ -116,9 +117,15 @@ class SequenceSink:
             raise VideoError(f"{last} cannot be read back; check the disk", path=last)
         if self._pass.has_alpha and not any(c.is_alpha for c in first.format.components):
             raise VideoError(f"{last} lost its alpha channel in writing", path=last)
+        if self.options.splice is not None:
+            return
         for number, path in numbered_files(self.path).items():
             if number >= FIRST_NUMBER + self._files:
                 path.unlink(missing_ok=True)
+
+    def _written(self) -> range:
+        """The pictures that are of no use alone; those of an older file are."""
+        return range(self._files) if self.options.splice is None else range(0)
 
     def _new_encoder(self) -> Encoder:
         return Encoder(self._profile, self._info, self.storage, self.options.threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +19,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from cli.sequences import expand
-from cli.video.cut_exr import is_cut_exr
 from cli.video.describing import colour_tags, depth_of, has_alpha, is_float
+from cli.video.exr import problem_of
 from cli.video.info import BT709, FULL_RANGE, SRGB, ColourTags, VideoInfo
 from cli.video.reading import RgbReader
 from shm_engine.compositing import as_unit, from_unit
@@ -40,6 +41,7 @@ class SequenceSource:
 
     frame_rate: how many are shown in a second.
     start_frame: the index of the first frame that comes; those before are not opened.
+    start_seconds: the same, as a time after the first picture.
     keep_partial: what to do where a number is missing or a file is damaged. False: a gap is refused
         on entering, damage raises VideoError when it is reached. True: the frames end there, a
         warning is logged, and `broken_after` is the number of frames that were read.
@@ -55,10 +57,12 @@ class SequenceSource:
         frame_rate: Fraction = Fraction(25),
         keep_partial: bool = False,
         start_frame: int = 0,
+        start_seconds: Fraction | int = 0,
     ) -> None:
         self.path = Path(path)
         self.keep_partial = keep_partial
         self.start_frame = start_frame
+        self.start_seconds = start_seconds
         self.broken_after: int | None = None
         self._frame_rate = frame_rate
         self._is_closed = False
@@ -92,12 +96,14 @@ class SequenceSource:
         self._is_closed = True
 
     def __iter__(self) -> Iterator[Frame]:
-        for index in range(self.start_frame, len(self.paths)):
+        first = max(self.start_frame, math.ceil(self.start_seconds * self._frame_rate))
+        for index in range(first, len(self.paths)):
             if self._is_closed:
                 return
             try:
                 yield self._frame(self.paths[index], index)
             except _DamagedError as error:
+                error.frame_index = index
                 if not self.keep_partial:
                     raise
                 self._end(index, str(error))
@@ -212,8 +218,8 @@ class _Decoded:
         problem = f"{path} is no {self._codec.upper()} picture that can be read, or it is damaged"
         try:
             data = path.read_bytes()
-            if self._codec == "exr" and is_cut_exr(data):
-                raise _DamagedError(f"{path} is cut off; write it again", path=path)
+            if self._codec == "exr" and (known := problem_of(data)) is not None:
+                raise _DamagedError(f"{path} {known}", path=path)
             (native,) = self._decoder.decode(Packet(data))
         except OSError as error:
             raise _DamagedError(f"{path} cannot be read ({error.strerror})", path=path) from error

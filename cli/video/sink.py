@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from cli.journal import SEGMENT_FRAMES, Journal
@@ -22,12 +23,13 @@ from cli.video.encoding import Encoder, check_encoder
 from cli.video.failures import write_failure
 from cli.video.info import VideoInfo
 from cli.video.packet_log import PacketLog
+from cli.video.splicing import Splice
 from cli.video.storage import Storage
 from cli.video.streams import Window
 from cli.video.writing import frame_writer
 from shm_engine.errors import VideoError
 from shm_engine.passes import Pass
-from shm_engine.types import Matte
+from shm_engine.types import Frame, Matte
 
 StatesOf = Callable[[Matte], Mapping[str, bytes]]
 
@@ -42,7 +44,9 @@ class SinkOptions:
 
     alpha: "straight" or "premultiplied"; None is what the profile is used to.
     streams_from: a movie whose sound, subtitles and chapters are taken, or None.
-    window: the part of the source that is written; None is all of it.
+    is_part: whether the output begins with the first matte that comes and ends with the last, sound
+        too, and not where the source does.
+    splice: what stays of an older file, if only the part between is given.
     comments: metadata to add.
     threads: of the encoder; 0 starts one a core.
     journal: where work is kept in case it breaks off; None keeps nothing.
@@ -51,7 +55,8 @@ class SinkOptions:
 
     alpha: str | None = None
     streams_from: Path | None = None
-    window: Window | None = None
+    is_part: bool = False
+    splice: Splice | None = None
     comments: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     threads: int = 0
     journal: Journal | None = None
@@ -86,8 +91,7 @@ class VideoSink:
         self._profile = profile
         self._pass = output_pass
         # An edit list can delay a movie, but what lies before zero it cuts away.
-        whole = Window(delay=max(Fraction(0), -info.start_seconds))
-        self._window = self.options.window or whole
+        self._window = Window(delay=max(Fraction(0), -info.start_seconds))
         self._frames = 0
 
     def __enter__(self) -> Self:
@@ -102,6 +106,8 @@ class VideoSink:
             self._log = PacketLog(
                 self._journal.folder / "packets", self._info.time_base, self._journal.written
             )
+            if self.options.splice is not None:
+                self._append(self.options.splice.before(*self._first_moment()))
         except OSError as error:
             raise write_failure(self.path, error) from error
         self._encoder = self._new_encoder()
@@ -113,12 +119,14 @@ class VideoSink:
         if matte.frame.size != upright:
             raise ValueError(f"the matte is {matte.frame.size}, the movie {upright} (H, W)")
         picture = self._writer.frame(matte)
+        if self.options.is_part:
+            self._extend(matte)
         self._stamp(picture, matte)
         try:
-            self._encode(picture)
+            self._append(self._encoder.encode(picture))
             self._frames += 1
             if self._frames % SEGMENT_FRAMES == 0:
-                self._encode(None)
+                self._append(self._encoder.encode(None))
                 states = self.options.states_of(matte)
                 self._journal.commit(self._frames, self._log.sync(), states)
                 self._encoder = self._new_encoder()
@@ -145,7 +153,13 @@ class VideoSink:
     def _complete(self) -> None:
         if self._frames == 0:
             raise VideoError(f"no frame came, {self.path} was not written", path=self.path)
-        self._encode(None)
+        self._append(self._encoder.encode(None))
+        frames = self._frames
+        if (splice := self.options.splice) is not None:
+            if frames != splice.last - splice.first:
+                raise VideoError(f"{self.path} is no movie of the same source; make it anew")
+            self._append(splice.after(*self._first_moment()))
+            frames = splice.frames
         partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part")
         recipe = Recipe(
             info=self._info,
@@ -157,7 +171,7 @@ class VideoSink:
         )
         try:
             assemble(self._log, partial, recipe)
-            verify(partial, self.path, self._frames, has_alpha=self._pass.has_alpha)
+            verify(partial, self.path, frames, has_alpha=self._pass.has_alpha)
             partial.replace(self.path)
         finally:
             with contextlib.suppress(OSError):
@@ -166,8 +180,8 @@ class VideoSink:
     def _new_encoder(self) -> Encoder:
         return Encoder(self._profile, self._info, self.storage, self.options.threads)
 
-    def _encode(self, picture: VideoFrame | None) -> None:
-        for packet in self._encoder.encode(picture):
+    def _append(self, packets: Iterable[Packet[Any]]) -> None:
+        for packet in packets:
             self._log.append(packet)
 
     def _refuse_input_as_output(self) -> None:
@@ -179,9 +193,25 @@ class VideoSink:
                     f"{self.path} is the movie that is read; give another name", path=self.path
                 )
 
+    def _first_moment(self) -> tuple[int, Fraction]:
+        """When the source's first frame is due in the output, in units of the second value."""
+        unit = self._info.time_base
+        return self._info.start_pts + round(self._window.delay / unit), unit
+
+    def _extend(self, matte: Matte) -> None:
+        """Have the window reach from the first matte to the end of this one."""
+        frame = matte.frame
+        now = frame.pts * frame.time_base
+        begin = now if self._window.begin is None else self._window.begin
+        end = now + self._duration(frame) * frame.time_base
+        self._window = Window(begin=begin, end=end, delay=-begin)
+
     def _stamp(self, picture: VideoFrame, matte: Matte) -> None:
         frame = matte.frame
         picture.time_base = frame.time_base
         picture.pts = frame.pts + round(self._window.delay / frame.time_base)
+        picture.duration = self._duration(frame)
+
+    def _duration(self, frame: Frame) -> int:
         shown = frame.native.duration if isinstance(frame.native, VideoFrame) else 0
-        picture.duration = shown or max(1, round(1 / (self._info.frame_rate * frame.time_base)))
+        return shown or max(1, round(1 / (self._info.frame_rate * frame.time_base)))

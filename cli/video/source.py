@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Generator, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -44,6 +45,7 @@ class VideoSource:
     path: a file; or an address (http, https), which is read only if `allow_url` says so, and of
         which nobody can tell beforehand whether it is whole.
     start_frame: the index of the first frame that comes; those before are decoded alone.
+    start_seconds: the same, as a time after the first frame of the movie.
     keep_partial: what to do where the file is cut or damaged. False: a cut file is refused on
         entering, damage raises VideoError when it is reached. True: the frames simply end there,
         a warning is logged, and `broken_after` is the number of frames that were read.
@@ -58,10 +60,12 @@ class VideoSource:
         keep_partial: bool = False,
         allow_url: bool = False,
         start_frame: int = 0,
+        start_seconds: Fraction | int = 0,
     ) -> None:
         self.path = Path(path)
         self.keep_partial = keep_partial
         self.start_frame = start_frame
+        self.start_seconds = start_seconds
         self._address = address_of(path)
         self._allow_url = allow_url
         self._name = self._address or str(self.path)
@@ -116,7 +120,7 @@ class VideoSource:
                 if native.is_corrupt and not damage_was_logged:
                     damage_was_logged = True
                     log.warning("%s is damaged near frame %d.", self.path.name, index)
-                if index >= self.start_frame:
+                if index >= self.start_frame and self._seconds(last_pts) >= self.start_seconds:
                     yield self._frame(native, index, last_pts)
                 index += 1
         except av.FFmpegError as error:
@@ -124,6 +128,10 @@ class VideoSource:
         else:
             if self._is_cut and not self._is_closed:
                 self._end_at_damage(index, None)
+
+    def _seconds(self, pts: int) -> Fraction:
+        """Time after the first frame."""
+        return (pts - self.info.start_pts) * self.info.time_base
 
     def _natives(self) -> Iterator[VideoFrame]:
         if self._first is not None:
