@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.addresses import address_of
 from cli.background import Background
 from cli.delivery import Delivery
 from cli.journal import journal_folder
@@ -34,6 +35,7 @@ class Job:
     checks_disk: whether to refuse what a disk will probably not hold.
     time_range: the part of a movie that is wanted; None is all of it.
     splices: whether that part takes its place in an output that is there.
+    allows_url: whether the source may be an address of the network.
     frame_rate: of numbered pictures, which do not say it.
     report: where a page about the matte is written, or None.
     limits: what the matte must not be.
@@ -53,6 +55,7 @@ class Job:
     checks_disk: bool = True
     time_range: TimeRange | None = None
     splices: bool = False
+    allows_url: bool = False
     frame_rate: Fraction = Fraction(25)
     report: Path | None = None
     limits: tuple[Limit, ...] = ()
@@ -90,7 +93,7 @@ class Job:
 def check_paths(job: Job) -> None:
     """Raise MattingError for what can be known to go wrong from the file system alone."""
     source, target = job.source, job.target
-    if not is_sequence(source):
+    if not is_sequence(source) and address_of(source) is None:
         _check_source(source)
     behind = None if job.background is None else job.background.file
     for read in (source, job.model, behind):

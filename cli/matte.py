@@ -5,31 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import click
 
-from cli.background import Background
-from cli.delivery import CODECS, Delivery
-from cli.editors import EDITORS
+from cli.batch.displays import display_for_files
+from cli.batch.performing import Plan, perform_folder
+from cli.delivery import Delivery
 from cli.job import Job
-from cli.options import (
-    FILE,
-    PASS_NAMES,
-    matter_options,
-    memory_option,
-    progress_option,
-    verbosity_options,
-)
+from cli.job_options import HOW_DONE, HOW_STORED, REPORTING, WHAT, job_options
+from cli.options import FILE, matter_options, memory_option, progress_option, verbosity_options
 from cli.performing import perform
-from cli.profiles import ALPHA_MODES
 from cli.progress import ProgressMode, display_for
-from cli.report.limits import Limit
 from cli.sequences import as_pattern
-from cli.time_range import TimeRange
-from shm_engine.errors import OptionsError
-from shm_engine.options import MatterOptions
 
 _log = logging.getLogger(__name__)
 
@@ -43,145 +32,60 @@ _log = logging.getLogger(__name__)
     metavar="OUTPUT",
     required=True,
     type=FILE,
-    help="The file to write: .mov for a movie, .png for a picture.",
+    help="The file to write, say .mov for a movie, .png for a picture, out/%05d.png for numbered "
+    "pictures; or a folder, if INPUT is one.",
 )
-@click.option(
-    "--pass",
-    "pass_name",
-    default=PASS_NAMES[0],
-    show_default=True,
-    type=click.Choice(PASS_NAMES),
-    help="What to write: the cut-out with alpha, the alpha alone as grey, the colours alone, the "
-    "three-way map, or people over a new --background.",
-)
-@click.option(
-    "--background",
-    metavar="COLOUR|PICTURE",
-    help="For --pass composite: #rrggbb, a name such as green, or a picture, scaled to fill.",
-)
-@click.option("--codec", type=click.Choice(CODECS), help="The format, if the name is not enough.")
-@click.option(
-    "--for",
-    "editor",
-    type=click.Choice(list(EDITORS)),
-    help="The program that is to open it; chooses the format, and OUTPUT needs no suffix.",
-)
-@click.option(
-    "--alpha",
-    type=click.Choice(ALPHA_MODES),
-    help="How colours are stored beside alpha: straight, but premultiplied in EXR, unless given.",
-)
+@job_options(WHAT, HOW_STORED)
 @matter_options
 @memory_option
+@job_options(HOW_DONE, REPORTING)
+@click.option("--jobs", type=int, metavar="N", help="How many files of a folder at once.")
+@click.option(
+    "--watch", "watches", is_flag=True, help="Go on with a folder as files arrive, until Ctrl-C."
+)
+@click.option(
+    "--cluster",
+    metavar="ray|ray://HOST:PORT",
+    help="Share the files of a folder out to the machines of a Ray cluster.",
+)
 @progress_option
-@click.option("-y", "--overwrite", "overwrites", is_flag=True, help="Replace an existing OUTPUT.")
-@click.option(
-    "--resume",
-    "resumes",
-    is_flag=True,
-    help="Go on with the same command where it was stopped; nothing is done if it was finished.",
-)
-@click.option(
-    "--range",
-    "time_range",
-    metavar="A-B",
-    help="Only this part: 10s-20s, 0:10-0:20 or 250f-500f.",
-)
-@click.option(
-    "--splice",
-    "splices",
-    is_flag=True,
-    help="Put the part of --range into the finished OUTPUT; the rest of it stays as it is.",
-)
-@click.option(
-    "--frame-rate",
-    metavar="FPS",
-    default="25",
-    show_default=True,
-    help="Of numbered pictures, such as in/%04d.exr.",
-)
-@click.option("--report", type=FILE, metavar="HTML", help="Write a page that shows where to look.")
-@click.option(
-    "--fail-on",
-    "limits",
-    multiple=True,
-    metavar="LIMIT",
-    help="Fail if the matte is worse than this, such as 'flicker>5'; see the page of --report.",
-)
-@click.option(
-    "--no-disk-check",
-    "checks_disk",
-    is_flag=True,
-    flag_value=False,
-    default=True,
-    help="Begin even if OUTPUT will probably not fit on its disk.",
-)
-@click.option(
-    "--keep-partial",
-    "keeps_partial",
-    is_flag=True,
-    help="If INPUT breaks off, keep the frames before that instead of failing.",
-)
 @verbosity_options
 def command(  # noqa: PLR0913 - a parameter an option
     source: Path,
     target: Path,
-    pass_name: str,
-    background: str | None,
+    progress: ProgressMode,
     codec: str | None,
     editor: str | None,
     alpha: str | None,
-    options: MatterOptions,
-    model: Path | None,
-    memory: int | None,
-    progress: ProgressMode,
-    overwrites: bool,
-    resumes: bool,
-    time_range: str | None,
-    splices: bool,
-    frame_rate: str,
-    report: Path | None,
-    limits: tuple[str, ...],
-    checks_disk: bool,
-    keeps_partial: bool,
+    jobs: int | None,
+    watches: bool,
+    cluster: str | None,
+    **wishes: Any,
 ) -> None:
-    """Cut the people out of INPUT, a movie or a still picture."""
-    source, target = as_pattern(source), as_pattern(target)
+    """Cut the people out of INPUT: a movie, a still picture, numbered pictures or a folder."""
     delivery = Delivery(codec=codec, editor=editor, alpha=alpha)
-    if not target.suffix and (codec or editor):
-        target = delivery.named(target)
+    # `wishes` are the options of `cli.job_options`, by the names of the fields of a Job.
+    if source.is_dir():
+        job = Job(source=source, target=target, delivery=delivery, **wishes)
+        plan = Plan(jobs=jobs, watches=watches, cluster=cluster)
+        perform_folder(job, plan, display_for_files(progress))
+        return
+    if jobs is not None or watches or cluster is not None:
+        raise click.UsageError("--jobs, --watch and --cluster need a folder as INPUT")
     job = Job(
-        source=source,
-        # A link stays a link: what it points to is written.
-        target=Path(os.path.realpath(target)) if target.is_symlink() else target,
-        delivery=delivery,
-        pass_name=pass_name,
-        background=None if background is None else Background.parse(background),
-        model=model,
-        options=options,
-        memory=memory,
-        overwrites=overwrites,
-        resumes=resumes,
-        time_range=None if time_range is None else TimeRange.parse(time_range),
-        splices=splices,
-        frame_rate=_rate(frame_rate),
-        report=report,
-        limits=tuple(Limit.parse(limit) for limit in limits),
-        checks_disk=checks_disk,
-        keeps_partial=keeps_partial,
+        source=as_pattern(source), target=_named(target, delivery), delivery=delivery, **wishes
     )
     started = time.monotonic()
     frames = perform(job, display_for(progress))
     seconds = time.monotonic() - started
-    counted = "1 frame" if frames == 1 else f"{frames} frames"
-    _log.info("wrote %s: %s in %.1f s", job.target, counted, seconds)
+    if frames:
+        counted = "1 frame" if frames == 1 else f"{frames} frames"
+        _log.info("wrote %s: %s in %.1f s", job.target, counted, seconds)
 
 
-def _rate(text: str) -> Fraction:
-    try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise OptionsError(f"--frame-rate is {text!r}; write 25, 23.976 or 24000/1001")
-    return rate
+def _named(target: Path, delivery: Delivery) -> Path:
+    """The output's full name."""
+    if not target.suffix and (delivery.codec or delivery.editor):
+        target = delivery.named(target)
+    # A link stays a link: what it points to is written.
+    return Path(os.path.realpath(target)) if target.is_symlink() else as_pattern(target)

@@ -11,14 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.addresses import address_of
 from cli.cutting import Cut, Gap, Part, Whole
+from cli.identity import Identity, identity_of, identity_of_address
 from cli.job import Job
 from cli.journal import Journal
 from cli.memory import Allowance, allowance
 from cli.numbering import is_pattern
 from cli.progress import Display, Progress
 from cli.pumping import pump
-from cli.record import Identity, amend_record, identity_of, settings_of, write_record
+from cli.record import amend_record, settings_of, write_record
 from cli.reporting import Reporter
 from cli.sequences import expand, is_sequence
 from cli.space import check_space
@@ -56,7 +58,7 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
     """Do the job, and say how many frames the result has."""
     started = time.monotonic()
     profile = job.delivery.profile_for(job.target, needs_alpha=job.needs_alpha)
-    identity = identity_of(expand(job.source).paths if is_sequence(job.source) else job.source)
+    identity = _identity(job.source)
     splice = splice_for(job, finished(job, profile, identity)) if job.splices else None
     with ExitStack() as stack:
         journal = stack.enter_context(_journal(job, identity))
@@ -93,6 +95,13 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
     return frames
 
 
+def _identity(source: Path) -> Identity:
+    address = address_of(source)
+    if address is not None:
+        return identity_of_address(address)
+    return identity_of(expand(source).paths if is_sequence(source) else source)
+
+
 def _journal(job: Job, identity: Identity) -> Journal:
     """Where the work is kept until it is done; MattingError if an unfinished run would be lost."""
     if job.time_range is not None:  # a part is made in one go
@@ -120,6 +129,7 @@ def _source(job: Job, cut: Cut) -> VideoSource | SequenceSource:
     return VideoSource(
         job.source,
         keep_partial=job.keeps_partial,
+        allow_url=job.allows_url,
         start_frame=cut.start_frame,
         start_seconds=cut.start_seconds,
     )

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.identity import identity_of
 from cli.job import Job, check_paths, is_picture
 from cli.memory import allowance
 from cli.movie import Load, matte_movie
 from cli.profiles import PREMULTIPLIED, STRAIGHT
 from cli.progress import Display, Progress
-from cli.record import identity_of, is_finished, write_record
-from cli.sequences import is_sequence
+from cli.record import is_finished, write_record
+from cli.sequences import expand, is_sequence
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 
@@ -40,7 +41,8 @@ def perform(job: Job, display: Display, load: Load = load_matter) -> int:
 
     MattingError, before any work where possible, if it cannot be done.
     """
-    if job.resumes and is_finished(job):
+    paths = expand(job.source).paths if is_sequence(job.source) else None
+    if job.resumes and is_finished(job, paths):
         _log.info("%s is finished already", job.target)
         return 0
     check_paths(job)

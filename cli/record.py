@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from enum import Enum
 from fractions import Fraction
-from functools import cached_property, lru_cache
-from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from cli.identity import Identity, digest_of, identity_of
 from cli.job import Job
 from cli.numbering import is_pattern, numbered_files
 from shm_engine import __version__
@@ -34,7 +33,7 @@ WITHOUT_EFFECT = {
     "Job": frozenset(
         {
             *("source", "target", "memory", "overwrites", "resumes", "checks_disk"),
-            *("splices", "report", "limits"),
+            *("splices", "report", "limits", "allows_url"),
         }
     ),
     "MatterOptions": frozenset({"device", "backend", "batch", "frames_ahead"}),
@@ -44,8 +43,6 @@ WITHOUT_EFFECT = {
 
 _PACKAGES = ("torch", "av", "opencv-python-headless", "numpy", "scipy")
 _FRAME_NUMBER = re.compile(r"%0?[0-9]*d")
-_DIGEST_BYTES = 32
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,87 +61,6 @@ class Record:
     output: Mapping[str, Any]
     versions: Mapping[str, str]
     timing: Mapping[str, float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """What tells one source, a file or a sequence of files, from another.
-
-    bytes: of all files together. modified_ns: when the newest was changed.
-    listing: digest of names, sizes and times: all that can be had without reading.
-    """
-
-    paths: tuple[Path, ...]
-    bytes: int
-    modified_ns: int
-    listing: str
-
-    @cached_property
-    def digest(self) -> str:
-        """Of the contents, in order, as they are at the first call; OSError if they are gone."""
-        if len(self.paths) == 1:
-            return digest_of(self.paths[0])
-        joined = "\n".join(digest_of(path) for path in self.paths)
-        return blake2b(joined.encode(), digest_size=_DIGEST_BYTES).hexdigest()
-
-    def as_dict(self) -> dict[str, Any]:
-        """As a record keeps it. digest: None if the files are no longer what they were."""
-        return {
-            "name": self.paths[0].name,
-            "files": len(self.paths),
-            "bytes": self.bytes,
-            "modified_ns": self.modified_ns,
-            "listing": self.listing,
-            "digest": self.digest if self._is_current() else None,
-        }
-
-    def _is_current(self) -> bool:
-        try:
-            return identity_of(self.paths).listing == self.listing
-        except OSError:
-            return False
-
-    def matches(self, recorded: Mapping[str, Any]) -> bool:
-        """Whether `recorded` (see `as_dict`) is the same source, perhaps touched or copied.
-
-        Reads the files only if sizes agree and times do not.
-        """
-        if (recorded.get("files"), recorded.get("bytes")) != (len(self.paths), self.bytes):
-            return False
-        if recorded.get("digest") is None:
-            return False
-        return recorded.get("listing") == self.listing or recorded["digest"] == self.digest
-
-
-def identity_of(source: Path | Sequence[Path]) -> Identity:
-    """The identity of a file, or of the files of a sequence in order; OSError if one is absent."""
-    paths = (source,) if isinstance(source, Path) else tuple(source)
-    stats = [path.stat() for path in paths]
-    lines = [
-        f"{path.name}\t{stat.st_size}\t{stat.st_mtime_ns}"
-        for path, stat in zip(paths, stats, strict=True)
-    ]
-    return Identity(
-        paths=paths,
-        bytes=sum(stat.st_size for stat in stats),
-        modified_ns=max((stat.st_mtime_ns for stat in stats), default=0),
-        listing=blake2b("\n".join(lines).encode(), digest_size=_DIGEST_BYTES).hexdigest(),
-    )
-
-
-def digest_of(path: Path) -> str:
-    """BLAKE2b of the content; remembered while size and time stay the same. OSError if absent."""
-    stat = path.stat()
-    return _digest(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _digest(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001 - what it depends on
-    digest = blake2b(digest_size=_DIGEST_BYTES)
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def settings_of(job: Job) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from cli.identity import Identity
 from cli.job import Job
 from cli.numbering import is_pattern, numbered_files
-from cli.record import Identity, Record, read_record
+from cli.record import Record, read_record
 from shm_engine.errors import MattingError
 
 if TYPE_CHECKING:

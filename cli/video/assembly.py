@@ -61,7 +61,7 @@ def assemble(log: PacketLog, path: Path, recipe: Recipe) -> None:
         others = _open_others(output, recipe)
         if others is not None:
             after.callback(others.close)
-            _add_chapters(output, recipe)
+            _add_chapters(output, others, recipe.window)
         for packet in log:
             if others is not None:
                 others.write_until(Fraction(packet.dts or 0) * packet.time_base)
@@ -149,11 +149,8 @@ def _open_others(output: OutputContainer, recipe: Recipe) -> StreamCopy | None:
         ) from error
 
 
-def _add_chapters(output: OutputContainer, recipe: Recipe) -> None:
-    assert recipe.streams_from is not None
-    window = recipe.window
-    with open_movie(recipe.streams_from) as source:
-        found = source.chapters()
+def _add_chapters(output: OutputContainer, others: StreamCopy, window: Window) -> None:
+    found = others.chapters
     kept: list[Any] = []
     for chapter in found:
         unit = Fraction(chapter["time_base"] or 1)

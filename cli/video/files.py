@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import cast
 
@@ -13,8 +12,6 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-# A path of the operating system makes one slash of two.
-_ADDRESS = re.compile(r"(https?):/{1,2}(?=[^/])", re.IGNORECASE)
 # What an address, or a playlist behind it, may lead to: nothing on this machine.
 _PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto"
 # To connect, and to wait for more of a movie.
@@ -29,13 +26,6 @@ def open_movie(path: Path) -> InputContainer:
     # An absolute path: FFmpeg reads "name:" at the front of any other as a protocol.
     absolute = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
     return av.open(absolute, metadata_errors="replace")
-
-
-def address_of(source: Path | str) -> str | None:
-    """The http or https address that `source` is, even where it was made a path; or None."""
-    text = str(source)
-    found = _ADDRESS.match(text)
-    return None if found is None else f"{found[1].lower()}://{text[found.end() :]}"
 
 
 def open_address(address: str) -> InputContainer:

@@ -17,9 +17,10 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from cli.addresses import address_of
 from cli.video.describing import describe
 from cli.video.failures import read_failure
-from cli.video.files import address_of, alpha_decoder, decoder_name, open_address, open_movie
+from cli.video.files import alpha_decoder, decoder_name, open_address, open_movie
 from cli.video.info import VideoInfo
 from cli.video.reading import RgbReader
 from cli.video.truncation import missing_bytes

@@ -17,7 +17,8 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from cli.video.files import decoder_name, open_movie
+from cli.addresses import address_of
+from cli.video.files import decoder_name, open_address, open_movie
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class StreamCopy:
         self._path = path
         self._window = window
         self._output = output
-        self._container = open_movie(path)
+        address = address_of(path)
+        self._container = open_movie(path) if address is None else open_address(address)
         self._tracks: dict[int, _Track] = {}
         for stream in self._container.streams:
             track = self._track_for(stream)
@@ -71,6 +73,11 @@ class StreamCopy:
                 self._tracks[stream.index] = track
         self._packets = self._read()
         self._next = next(self._packets, None)
+
+    @property
+    def chapters(self) -> list[Any]:
+        """As PyAV gives them."""
+        return list(self._container.chapters())
 
     def write_until(self, seconds: Fraction | None) -> None:
         """Write what comes before `seconds` and was not written yet; None: all the rest."""

@@ -238,13 +238,12 @@ def test_quiet_says_nothing(shm_matte: Callable[..., Outcome], clip: Path, tmp_p
     ("make", "words"),
     [
         (lambda _: None, "does not exist"),
-        (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_text("Dear reader, this is a letter.\n" * 99), ""),
         (lambda path: path.write_bytes(b""), "empty"),
         (_audio_only, "sound"),
         (_without_frames, ""),
     ],
-    ids=["missing", "folder", "text", "empty", "audio only", "zero frames"],
+    ids=["missing", "text", "empty", "audio only", "zero frames"],
 )
 @pytest.mark.parametrize("extra", [[], ["--keep-partial"]])
 def test_an_input_that_is_no_movie_is_refused_before_the_network_is_loaded(

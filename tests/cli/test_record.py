@@ -15,10 +15,11 @@ import pytest
 
 from cli import record
 from cli.background import Background
-from cli.job import Delivery, Job
+from cli.delivery import Delivery
+from cli.identity import identity_of
+from cli.job import Job
 from cli.record import (
     WITHOUT_EFFECT,
-    identity_of,
     is_finished,
     is_untouched,
     read_record,
@@ -152,7 +153,7 @@ def test_another_setting_makes_another_job(finished: Job, change: dict[str, Any]
     "change",
     [
         {"options": MatterOptions(device="cpu", backend="eager", batch=3, frames_ahead=0)},
-        {"memory": 1 << 30, "overwrites": True, "resumes": True},
+        {"memory": 1 << 30, "overwrites": True, "resumes": True, "checks_disk": False},
     ],
     ids=["options", "job"],
 )
