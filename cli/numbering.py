@@ -13,6 +13,14 @@ def is_pattern(path: Path) -> bool:
     return _PLACE.search(path.name) is not None
 
 
+def numbered(pattern: Path, number: int) -> Path:
+    """The file of one number. Only the first such place stands for it: other % mean nothing."""
+    place = _PLACE.search(pattern.name)
+    assert place is not None
+    start, end = pattern.name[: place.start()], pattern.name[place.end() :]
+    return pattern.with_name(start + place[0] % number + end)
+
+
 def numbered_files(pattern: Path) -> dict[int, Path]:
     """The files that are there, by number, in ascending order."""
     place = _PLACE.search(pattern.name)
@@ -25,6 +33,6 @@ def numbered_files(pattern: Path) -> dict[int, Path]:
     found = {}
     for path in pattern.parent.iterdir():
         match = name.fullmatch(path.name)
-        if match is not None and pattern.name % int(match[1]) == path.name:
+        if match is not None and numbered(pattern, int(match[1])).name == path.name:
             found[int(match[1])] = path
     return dict(sorted(found.items()))

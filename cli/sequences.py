@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.numbering import is_pattern, numbered_files
+from cli.numbering import is_pattern, numbered, numbered_files
 from shm_engine.errors import VideoError
 
 SUFFIXES = frozenset(
@@ -65,6 +65,6 @@ def expand(text: Path | str) -> NumberedFiles:
         return NumberedFiles(paths=paths)
     return NumberedFiles(
         paths=paths,
-        missing=pattern.with_name(pattern.name % (first + count)),
+        missing=numbered(pattern, first + count),
         missing_number=_PLACES.findall(pattern.name)[0] % (first + count),
     )

@@ -26,11 +26,18 @@ _HLG_B = 1 - 4 * _HLG_A
 _HLG_C = 0.5 - _HLG_A * math.log(4 * _HLG_A)
 _LUMINANCE_OF_BT2020 = (0.2627, 0.6780, 0.0593)
 
-# Linear light with the primaries of BT.2020 to that with those of BT.709 (ITU-R BT.2407).
+# Linear light with the primaries of BT.2020 to that with those of BT.709 (ITU-R BT.2407), and back
+# (BT.2087).
 _BT709_OF_BT2020 = (
     (1.6604910, -0.5876411, -0.0728499),
     (-0.1245505, 1.1328999, -0.0083494),
     (-0.0181508, -0.1005789, 1.1187297),
+)
+
+_BT2020_OF_BT709 = (
+    (0.6274039, 0.3292830, 0.0433131),
+    (0.0690973, 0.9195404, 0.0113623),
+    (0.0163914, 0.0880133, 0.8955953),
 )
 
 # Light from here on, in diffuse whites, is bent so that no highlight is cut off.
@@ -86,22 +93,47 @@ def linear_to_srgb(linear: torch.Tensor) -> torch.Tensor:
     return torch.where(linear <= 0.0031308, low, high)
 
 
+def linear_light(image: torch.Tensor, encoding: str) -> torch.Tensor:
+    """Light of an image, [..., 3, H, W] float, with the primaries of BT.709 and diffuse white at 1.
+
+    encoding: that of the image, see `Frame`. Of "pq" and "hlg", both with the primaries of BT.2020,
+    highlights are above 1 (diffuse white is 203 cd/m2), and colours outside of BT.709 below 0.
+    """
+    if encoding == "srgb":
+        return srgb_to_linear(image)
+    light = _light_of_pq(image) if encoding == "pq" else _light_of_hlg(image)
+    return _mixed(light / _DIFFUSE_WHITE, _BT709_OF_BT2020)
+
+
 def display_referred(image: torch.Tensor, encoding: str) -> torch.Tensor:
     """The image as a display of today shows it: [..., 3, H, W] float in [0, 1], sRGB, BT.709.
 
-    encoding: that of the image, see `Frame`. "srgb" comes back as it is. Of "pq" and "hlg", both
-    with the primaries of BT.2020, diffuse white (203 cd/m2) becomes nearly 1; highlights are bent
-    to stay below 1, and colours outside of BT.709 are cut off.
+    encoding: that of the image. "srgb" comes back as it is. Of "pq" and "hlg" diffuse white becomes
+    nearly 1; highlights are bent to stay below 1, and colours outside of BT.709 are cut off.
     """
     if encoding == "srgb":
         return image
-    light = _light_of_pq(image) if encoding == "pq" else _light_of_hlg(image)
-    red, green, blue = (light / _DIFFUSE_WHITE).unbind(-3)
-    narrow = [red * r + green * g + blue * b for r, g, b in _BT709_OF_BT2020]
-    light = torch.stack(narrow, -3).clamp_min(0)
+    light = linear_light(image, encoding).clamp_min(0)
     room = 1 - _SHOULDER
     bent = 1 - room * room / (light - _SHOULDER + room).clamp_min(room)
     return linear_to_srgb(torch.where(light <= _SHOULDER, light, bent))
+
+
+def encoded_from_display(image: torch.Tensor, encoding: str) -> torch.Tensor:
+    """An sRGB picture [..., 3, H, W] in [0, 1], such as a background, in the encoding of others.
+
+    Its white becomes diffuse white. "srgb" comes back as it is.
+    """
+    if encoding == "srgb":
+        return image
+    light = _mixed(srgb_to_linear(image), _BT2020_OF_BT709).clamp_min(0) * _DIFFUSE_WHITE
+    return _pq_of_light(light) if encoding == "pq" else _hlg_of_light(light)
+
+
+def _mixed(light: torch.Tensor, matrix: tuple[tuple[float, float, float], ...]) -> torch.Tensor:
+    """The matrix times the channels [..., 3, H, W], summed in one order everywhere."""
+    red, green, blue = light.unbind(-3)
+    return torch.stack([red * r + green * g + blue * b for r, g, b in matrix], -3)
 
 
 def _light_of_pq(image: torch.Tensor) -> torch.Tensor:
@@ -112,11 +144,30 @@ def _light_of_pq(image: torch.Tensor) -> torch.Tensor:
     return light
 
 
+def _pq_of_light(light: torch.Tensor) -> torch.Tensor:
+    """The inverse of `_light_of_pq`."""
+    share = (light / _PQ_PEAK) ** _PQ_M1
+    values: torch.Tensor = ((_PQ_C1 + _PQ_C2 * share) / (1 + _PQ_C3 * share)) ** _PQ_M2
+    return values
+
+
 def _light_of_hlg(image: torch.Tensor) -> torch.Tensor:
     """Light in cd/m2 on a display of values in HLG."""
     low = image * image / 3
     high = (torch.exp((image - _HLG_C) / _HLG_A) + _HLG_B) / 12
     scene = torch.where(image <= 0.5, low, high)
-    shares = zip(scene.unbind(-3), _LUMINANCE_OF_BT2020, strict=True)
-    luminance = torch.stack([channel * share for channel, share in shares], -3).sum(-3, True)
-    return _HLG_PEAK * luminance ** (_HLG_GAMMA - 1) * scene
+    return _HLG_PEAK * _luminance(scene) ** (_HLG_GAMMA - 1) * scene
+
+
+def _hlg_of_light(light: torch.Tensor) -> torch.Tensor:
+    """The inverse of `_light_of_hlg`."""
+    shown = light / _HLG_PEAK
+    # 1e-12 for black, of which any power is as good.
+    scene = shown * _luminance(shown).clamp_min(1e-12) ** (1 / _HLG_GAMMA - 1)
+    high = _HLG_A * torch.log((12 * scene - _HLG_B).clamp_min(1e-12)) + _HLG_C
+    return torch.where(scene <= 1 / 12, (3 * scene).sqrt(), high).clamp(0, 1)
+
+
+def _luminance(light: torch.Tensor) -> torch.Tensor:
+    """[..., 1, H, W] of light with the primaries of BT.2020."""
+    return _mixed(light, (_LUMINANCE_OF_BT2020,))

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from shm_engine.compositing import as_unit, from_unit, unpremultiply
 from shm_engine.errors import ImageFileError
 from shm_engine.files import replacing
+from shm_engine.picture_bytes import (
+    has_separate_planes,
+    is_animation,
+    is_cut_jpeg,
+    is_premultiplied,
+    may_have_alpha,
+    upright,
+    without_straight_mark,
+)
 from shm_engine.types import Frame
+
+Pixels = NDArray[Any]
 
 READABLE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".jp2", ".ppm"}
@@ -23,22 +37,23 @@ _SUFFIXES_OF_16_BIT = frozenset({".png", ".tif", ".tiff", ".jp2", ".ppm"})
 
 
 def read_image(path: Path | str) -> Frame:
-    """A picture as a frame: upright (EXIF applied), uint8 or uint16; its own alpha is left aside.
+    """A picture as a frame: upright (EXIF applied), uint8 or uint16, with its alpha if it has one
+    that is not opaque everywhere (PNG, WebP, TIFF); its colours are straight.
 
     Raises ImageFileError if the file is missing, is no picture or is damaged.
     """
     path = Path(path)
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        raw = path.read_bytes()
     except OSError as error:
         raise ImageFileError(
             f"{path} cannot be read: {(error.strerror or str(error)).lower()}", path=path
         ) from error
     try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+        pixels = _decoded(raw)
     except cv2.error as error:
         raise ImageFileError(f"{path} is damaged or too large to be read", path=path) from error
-    if pixels is None or _is_cut_jpeg(data):
+    if pixels is None or is_cut_jpeg(raw):
         raise ImageFileError(
             f"{path} is not a picture that can be read, or it is damaged; try a PNG or JPEG of it",
             path=path,
@@ -47,13 +62,41 @@ def read_image(path: Path | str) -> Frame:
         raise ImageFileError(
             f"{path} holds {pixels.dtype} values; convert it to an 8 or 16 bit picture", path=path
         )
-    if _is_animation(data[:4096].tobytes()):
+    if is_animation(raw):
         raise ImageFileError(
             f"{path} is an animation, of which only one frame would be read; make it a movie first",
             path=path,
         )
-    rgb = np.ascontiguousarray(pixels[..., ::-1])
-    return Frame(image=torch.from_numpy(rgb).permute(2, 0, 1))
+    # OpenCV would mix up the channels.
+    if pixels.dtype == np.uint16 and has_separate_planes(raw):
+        raise ImageFileError(
+            f"{path} stores its channels apart, in 16 bits; convert it to a PNG", path=path
+        )
+    return _frame(pixels, raw)
+
+
+def _decoded(raw: bytes) -> Pixels | None:
+    """[H, W, 3] BGR or [H, W, 4] BGR and alpha, upright; None if the file is no whole picture."""
+    if not raw:
+        return None
+    if may_have_alpha(raw):
+        data = np.frombuffer(without_straight_mark(raw), np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        if pixels is None or pixels.shape[2:] == (4,):
+            return None if pixels is None else upright(pixels, raw)
+    data = np.frombuffer(raw, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+
+
+def _frame(pixels: Pixels, raw: bytes) -> Frame:
+    image = torch.from_numpy(np.ascontiguousarray(pixels[..., 2::-1])).permute(2, 0, 1)
+    if pixels.shape[2] == 3 or pixels[..., 3].min() == np.iinfo(pixels.dtype).max:
+        return Frame(image=image)
+    alpha = torch.from_numpy(np.ascontiguousarray(pixels[None, ..., 3]))
+    if is_premultiplied(raw):
+        straight = unpremultiply(as_unit(image), as_unit(alpha))
+        image = from_unit(straight, image.dtype)
+    return Frame(image=image, alpha=alpha)
 
 
 def write_image(path: Path | str, image: torch.Tensor) -> None:
@@ -88,24 +131,3 @@ def write_image(path: Path | str, image: torch.Tensor) -> None:
         raise ImageFileError(
             f"{path} cannot be written: {reason}; free some space or write elsewhere", path=path
         ) from error
-
-
-def _is_animation(start: bytes) -> bool:
-    """Whether a PNG (chunk acTL before the picture) or WebP (flag in VP8X) has several frames."""
-    if start.startswith(b"\x89PNG"):
-        return b"acTL" in start.partition(b"IDAT")[0]
-    return start[8:16] == b"WEBPVP8X" and bool(start[20] & 2)
-
-
-def _is_cut_jpeg(data: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bool:
-    """Whether a JPEG lacks its end marker: the decoder fills what is missing with grey instead."""
-    raw = data.tobytes()
-    if not raw.startswith(b"\xff\xd8"):
-        return False
-    # Past the segments before the scan: a thumbnail in them has an end marker of its own. What may
-    # follow the end (phones append films) does not matter.
-    position = 2
-    while (marker := raw[position : position + 2])[:1] == b"\xff" and marker != b"\xff\xda":
-        length = int.from_bytes(raw[position + 2 : position + 4], "big")
-        position += 1 if marker == b"\xff\xff" else 2 + length  # ff may be repeated as padding
-    return raw.find(b"\xff\xd9", position) < 0

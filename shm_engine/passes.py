@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from shm_engine.compositing import as_unit, from_unit, over
+from shm_engine.compositing import as_unit, encoded_from_display, from_unit, over
 from shm_engine.errors import OptionsError
 from shm_engine.preprocess import enlarge
 from shm_engine.types import Matte
@@ -70,7 +70,8 @@ def composite_over(background: torch.Tensor | Behind) -> Pass:
 
     def colours(matte: Matte) -> torch.Tensor:
         # Decoded pictures interleave their channels; whole planes are several times faster here.
-        return over(as_unit(matte.colours.contiguous()), matte.alpha, behind(matte))
+        colours = as_unit(matte.colours.contiguous())
+        return over(colours, matte.alpha, encoded_from_display(behind(matte), matte.frame.encoding))
 
     return Pass(name="composite", colours=colours)
 

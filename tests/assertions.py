@@ -29,6 +29,7 @@ NETWORK_BFLOAT16_MEAN = Tolerance(
 NETWORK_8_BIT_MEAN = Tolerance(
     0.02, "RESIZE_8_BIT is noise in the input, which a random network enlarges: 0.01 seen"
 )
+NETWORK_OF_HDR = Tolerance(0.002, "HDR_FLOAT32 in the input, which a random network enlarges")
 HALF_PRECISION = Tolerance(
     1e-3, "11 bits of mantissa for values up to 2, as weights are stored in half precision"
 )
@@ -51,6 +52,10 @@ SPREAD_COLOUR = Tolerance(
 )
 COMPOSITE_8_BIT = Tolerance(
     3.5 / 255, "premultiplied, moved, tinted, put over: each step rounds or cuts to 8 bits"
+)
+HDR_FLOAT32 = Tolerance(
+    1e-4,
+    "PQ is a power of 79 and light spans five decades in float32; dark sRGB is 13 times as steep",
 )
 DRAWN_DISC = Tolerance(1.5, "pixels: a drawn outline and a digital disc round to the pixel grid")
 

@@ -20,7 +20,7 @@ Sample = TypeVar("Sample", bound=np.generic)
 # Code points of ITU-T H.273, which every container and codec shares.
 IDENTITY, BT709, UNSPECIFIED, BT470M = 0, 1, 2, 4
 BT601_625, BT601_525, SMPTE240M, BT2020 = 5, 6, 7, 9
-SRGB, PQ, HLG = 13, 16, 18
+LINEAR, SRGB, PQ, HLG = 8, 13, 16, 18
 LIMITED_RANGE, FULL_RANGE = 1, 2
 _ENCODINGS = {PQ: "pq", HLG: "hlg"}
 _MATRICES = (BT709, BT470M, BT601_625, BT601_525, SMPTE240M, BT2020)

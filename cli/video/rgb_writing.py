@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cli.video.info import VideoInfo
 from cli.video.planes import plane_of, rows_of
+from cli.video.reading import straight_light
 from cli.video.storage import Storage
-from shm_engine.compositing import as_unit, from_unit, premultiply, srgb_to_linear
+from shm_engine.compositing import as_unit, from_unit, linear_light, premultiply
 from shm_engine.passes import Pass
 from shm_engine.types import Matte
 
@@ -67,19 +68,28 @@ class RgbWriter:
 
     def _channels(self, matte: Matte) -> NDArray[Any]:
         """The picture [1, 3 or 4, H, W] in the values of the format."""
-        colours = self._pass.colours(matte)
         bits = self._format.components[0].bits
-        is_plain = not (self._storage.premultiplied or self._storage.is_linear)
-        if not (is_plain and colours.dtype == _dtype_of(bits)):
-            colours = as_unit(colours)
-            if self._storage.is_linear and colours.shape[0] == 3:
-                colours = srgb_to_linear(colours)
-            if self._storage.premultiplied:
-                colours = premultiply(colours, matte.alpha)
-            colours = _quantised(colours, bits)
+        is_light = self._storage.is_linear and not self._pass.is_grey
+        colours = self._light(matte) if is_light else self._pass.colours(matte)
+        if self._storage.premultiplied:
+            colours = premultiply(as_unit(colours), matte.alpha)
+        if colours.dtype != _dtype_of(bits):
+            colours = _quantised(as_unit(colours), bits)
         if self._pass.has_alpha:
             colours = torch.cat([colours, _quantised(matte.alpha, bits)])
         return colours.cpu().numpy()
+
+    def _light(self, matte: Matte) -> torch.Tensor:
+        """[3, H, W] float32; of a source that is light itself its own, with highlights above 1."""
+        native, encoding = matte.frame.native, matte.frame.encoding
+        is_own = self._info.is_linear and self._pass.shows_frame
+        if not (is_own and isinstance(native, VideoFrame)):
+            return linear_light(as_unit(self._pass.colours(matte)), encoding)
+        light = straight_light(native, self._info).contiguous()
+        if matte.foreground is not None:
+            colours = linear_light(as_unit(matte.foreground.colours), encoding)
+            light.reshape(3, -1)[:, matte.foreground.pixels] = colours
+        return light
 
 
 def planar_rgb(info: VideoInfo, colours: torch.Tensor) -> VideoFrame:
@@ -106,6 +116,8 @@ def _dtype_of(bits: int) -> torch.dtype:
 def _quantised(values: torch.Tensor, bits: int) -> torch.Tensor:
     """Values in [0, 1] as samples of so many bits; 32 are a float."""
     dtype = _dtype_of(bits)
+    if dtype == torch.float32:
+        return values
     if dtype != torch.int32:
         return from_unit(values, dtype)
     return (values.clamp(0, 1) * ((1 << bits) - 1) + 0.5).to(torch.int32)

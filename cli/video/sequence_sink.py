@@ -11,7 +11,7 @@ import av
 from av.video.frame import VideoFrame
 
 from cli.journal import SEGMENT_FRAMES, Journal
-from cli.numbering import numbered_files
+from cli.numbering import numbered, numbered_files
 from cli.profiles import OutputProfile
 from cli.video.encoding import Encoder, check_encoder
 from cli.video.failures import write_failure
@@ -137,4 +137,4 @@ class SequenceSink:
             self._files += 1
 
     def _file(self, index: int) -> Path:
-        return self.path.with_name(self.path.name % (FIRST_NUMBER + index))
+        return numbered(self.path, FIRST_NUMBER + index)

@@ -16,6 +16,7 @@ from cli.video.info import (
     FULL_RANGE,
     IDENTITY,
     LIMITED_RANGE,
+    LINEAR,
     ColourTags,
     VideoInfo,
 )
@@ -71,7 +72,7 @@ class Storage:
             name = _with_samples_of(info, profile, channels) or name
         return cls(
             pixel_format=name,
-            tags=_tags(name, info, keeps_range=profile.keeps_samples),
+            tags=_tags(name, info, profile),
             premultiplied=channels == "alpha" and (alpha or profile.alpha_mode) == PREMULTIPLIED,
             is_linear=profile.is_linear,
         )
@@ -92,17 +93,19 @@ def _with_samples_of(info: VideoInfo, profile: OutputProfile, channels: str) -> 
     return None
 
 
-def _tags(pixel_format: str, info: VideoInfo, *, keeps_range: bool) -> ColourTags:
+def _tags(pixel_format: str, info: VideoInfo, profile: OutputProfile) -> ColourTags:
     if av.VideoFormat(pixel_format).is_rgb or pixel_format.startswith("gray"):
         matrix, sample_range = IDENTITY, FULL_RANGE
         if pixel_format.startswith("gray"):
             matrix = info.tags.matrix
     else:
         matrix = BT601_525 if info.tags.matrix == BT601_625 else info.tags.matrix
-        sample_range = info.tags.range if keeps_range and not info.is_rgb else LIMITED_RANGE
+        sample_range = (
+            info.tags.range if profile.keeps_samples and not info.is_rgb else LIMITED_RANGE
+        )
     return ColourTags(
-        primaries=info.tags.primaries,
-        transfer=info.tags.transfer,
+        primaries=info.image_tags.primaries,
+        transfer=LINEAR if profile.is_linear else info.image_tags.transfer,
         matrix=matrix,
         range=sample_range,
     )

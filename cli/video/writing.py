@@ -87,7 +87,9 @@ class YCbCrWriter:
     def frame(self, matte: Matte) -> VideoFrame:
         """The picture of `matte` for the encoder, without its time."""
         native = matte.frame.native
-        if self._pass.shows_frame and isinstance(native, VideoFrame):
+        # Light is sRGB-encoded in the frame alone.
+        is_alike = isinstance(native, VideoFrame) and not self._info.is_linear
+        if self._pass.shows_frame and is_alike:
             picture = self._from_native(native)
             if matte.foreground is not None:
                 self._write_colours(picture, matte.foreground)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.numbering import is_pattern, numbered_files
+from cli.numbering import is_pattern, numbered, numbered_files
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def test_the_files_of_a_pattern_are_found_in_order_and_no_others(tmp_path: Path)
         12345: "f_12345.png",
     }
     assert list(found) == sorted(found)
+
+
+def test_another_percent_sign_means_nothing(tmp_path: Path) -> None:
+    pattern = tmp_path / "100%_%04d.png"
+    assert numbered(pattern, 7).name == "100%_0007.png"
+    numbered(pattern, 7).touch()
+    assert list(numbered_files(pattern)) == [7]
 
 
 def test_a_folder_that_is_not_there_holds_no_pictures(tmp_path: Path) -> None:

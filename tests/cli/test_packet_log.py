@@ -83,7 +83,8 @@ def test_a_full_disk_is_an_error_at_once(tmp_path: Path) -> None:
         pytest.skip("needs /dev/full, a disk that is always full")
     log = PacketLog(tmp_path / "packets", BASE)
     log._file.close()
-    log._file = Path("/dev/full").open("wb", buffering=0)
-    with pytest.raises(OSError, match="No space"):
+    with (
+        Path("/dev/full").open("wb", buffering=0) as log._file,
+        pytest.raises(OSError, match="No space"),
+    ):
         log.append(packet(0, b"data"))
-    log.close()

@@ -8,15 +8,18 @@ import weakref
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
+from av.video.frame import VideoFrame
 
 from cli.video import VideoSource
+from cli.video.reading import RgbReader
 from shm_engine.compositing import as_unit
 from shm_engine.stream import prefetch
 from shm_engine.types import Frame
-from tests.cli.clips import RGB8, RGB16, Clip, shade, with_cover
+from tests.cli.clips import RGB8, RGB16, Clip, cut, plane_view, shade, with_cover
 
 FEW = 8
 UNEVEN = (0, 1000, 5000, 5100, 9000, 20000, 20001, 30000)
@@ -153,8 +156,13 @@ def test_more_than_eight_bits_become_sixteen(
 
 
 @pytest.mark.parametrize(
-    ("codec", "pixel_format", "dtype"),
-    [("utvideo", "gbrp", torch.uint8), ("ffv1", "gbrp10le", torch.uint16)],
+    ("codec", "pixel_format", "dtype", "bits"),
+    [
+        ("utvideo", "gbrp", torch.uint8, 8),
+        ("ffv1", "gbrp10le", torch.uint16, 10),
+        ("ffv1", "gbrp12le", torch.uint16, 12),
+        ("ffv1", "gbrp16le", torch.uint16, 16),
+    ],
 )
 def test_an_rgb_movie_needs_no_matrix(
     tmp_path: Path,
@@ -162,12 +170,16 @@ def test_an_rgb_movie_needs_no_matrix(
     codec: str,
     pixel_format: str,
     dtype: torch.dtype,
+    bits: int,
 ) -> None:
     caplog.set_level(logging.INFO, logger="cli.video")
-    clip = Clip(frames=1, rgb=COLOUR, codec=codec, options={}, pixel_format=pixel_format)
+    largest = (1 << bits) - 1
+    colour = np.rint(np.array([0.985, 0.2, 0.4]) * largest) / largest
+    clip = Clip(frames=1, rgb=colour, codec=codec, options={}, pixel_format=pixel_format)
     (frame,) = read(clip.write(tmp_path / "clip.avi"))
     assert frame.image.dtype == dtype
-    assert as_unit(frame.image)[:, 20, 30].tolist() == pytest.approx(COLOUR, abs=RGB16)
+    one = 1.01 / 65535  # the top bits are repeated below: nearly the quotient
+    assert as_unit(frame.image)[:, 20, 30].tolist() == pytest.approx(colour, abs=one)
     assert not caplog.records
 
 
@@ -227,3 +239,86 @@ def test_a_cover_picture_is_not_the_movie(tmp_path: Path) -> None:
     frames = read(path)
     assert len(frames) == FEW
     assert frames[0].size == (48, 64)
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, FEW - 1, FEW, FEW + 5])
+def test_frames_before_the_start_are_left_out_and_change_nothing(
+    tmp_path: Path, start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = Clip(
+        frames=FEW,
+        time_base=Fraction(1, 90000),
+        pts=UNEVEN,
+        options={"qp": "0", "bf": "3", "b_strategy": "0"},
+    )
+    path = clip.write(tmp_path / "clip.mp4")
+    whole = read(path)
+    converted = 0
+    convert = RgbReader.image
+
+    def counted(reader: RgbReader, native: VideoFrame) -> torch.Tensor:
+        nonlocal converted
+        converted += 1
+        return convert(reader, native)
+
+    monkeypatch.setattr(RgbReader, "image", counted)
+    with VideoSource(path, start_frame=start) as source:
+        assert source.info.frame_count == FEW
+        rest = list(source)
+    assert converted == len(rest) == max(0, FEW - start)
+    for one, other in zip(rest, whole[start:], strict=True):
+        assert (one.index, one.pts, one.time_base) == (other.index, other.pts, other.time_base)
+        assert torch.equal(one.image, other.image)
+
+
+def test_a_start_beyond_damage_still_counts_from_the_beginning(tmp_path: Path) -> None:
+    short = cut(Clip(frames=FEW, codec="ffv1", options={}).write(tmp_path / "clip.mkv"), 0.7)
+    with VideoSource(short, keep_partial=True) as source:
+        count = len(list(source))
+    assert 2 < count < FEW
+    with VideoSource(short, keep_partial=True, start_frame=2) as source:
+        assert [frame.index for frame in source] == list(range(2, count))
+        assert source.broken_after == count
+
+
+def test_a_movie_is_told_to_have_subtitles_and_data(tmp_path: Path) -> None:
+    plain = Clip(frames=2).write(tmp_path / "plain.mp4")
+    timed = Clip(frames=2, timecode="01:02:03:04").write(tmp_path / "timed.mov")
+    texts, words = tmp_path / "texts.mkv", tmp_path / "words.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:00,040\nwords\n")
+    with av.open(str(texts), "w") as output, av.open(str(words)) as spoken:
+        video = Clip(frames=2)._add_video(output)
+        subtitles = output.add_stream_from_template(spoken.streams.subtitles[0])
+        for index in range(2):
+            output.mux(video.encode(Clip(frames=2).picture(index)))
+        output.mux(video.encode(None))
+        for packet in spoken.demux(subtitles=0):
+            if packet.dts is not None:
+                packet.stream = subtitles
+                output.mux(packet)
+    found = {}
+    for path in (plain, timed, texts):
+        with VideoSource(path) as source:
+            found[path.stem] = source.info.has_subtitles, source.info.has_data
+    assert found == {"plain": (False, False), "timed": (False, True), "texts": (True, False)}
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "bits"), [("gray", 8), ("gray10le", 10), ("gray16le", 16)]
+)
+def test_grey_without_a_word_on_its_range_has_all_of_it(
+    tmp_path: Path, pixel_format: str, bits: int
+) -> None:
+    path = tmp_path / "grey.mkv"
+    levels = np.linspace(0, 1, 64 * 48).reshape(48, 64)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        picture = VideoFrame(64, 48, pixel_format)
+        plane_view(picture, 0)[...] = np.rint(levels * ((1 << bits) - 1))
+        picture.pts = 0
+        output.mux(stream.encode(picture))
+        output.mux(stream.encode(None))
+    (frame,) = read(path)
+    found = as_unit(frame.image).numpy()
+    np.testing.assert_allclose(found, np.stack([levels] * 3), atol=0.51 / ((1 << bits) - 1) + 2e-5)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from shm_engine.compositing import (
     as_unit,
+    display_referred,
+    encoded_from_display,
     from_unit,
+    linear_light,
     linear_to_srgb,
     over,
     premultiply,
     srgb_to_linear,
     unpremultiply,
 )
-from tests.assertions import EXACT, FLOAT32, assert_close
+from tests.assertions import EXACT, FLOAT32, HDR_FLOAT32, assert_close
+from tests.encodings import encoded_as, hlg_of_light, pq_of_light
 from tests.synthetic import ORANGE, TEAL, disc_alpha, texture
 
 PIXEL = (3, 1, 1)
@@ -64,6 +69,72 @@ def test_srgb_and_linear_are_inverses_for_every_16_bit_value() -> None:
     encoded = torch.arange(65536, dtype=torch.float64) / 65535
     assert_close(linear_to_srgb(srgb_to_linear(encoded)), encoded, FLOAT32)
     assert (srgb_to_linear(encoded).diff() > 0).all(), "more code is more light"
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_a_picture_in_high_dynamic_range_looks_like_the_one_it_was_made_of(encoding: str) -> None:
+    original = texture(40, 60).clamp_max(0.9)
+    original[:, 0, 0] = 0
+    encoded = encoded_as(encoding, original.permute(1, 2, 0).numpy())
+    values = torch.from_numpy(encoded).float().permute(2, 0, 1)
+    assert (values - original).abs().mean() > 0.05
+    assert_close(display_referred(values, encoding), original, HDR_FLOAT32)
+    batch = torch.stack([values, values.flip(2)])
+    both = torch.stack([original, original.flip(2)])
+    assert_close(display_referred(batch, encoding), both, HDR_FLOAT32)
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_highlights_are_bent_and_never_cut_off(encoding: str) -> None:
+    light = torch.linspace(0, 1000, 500)
+    grey = light.view(1, -1, 1).expand(1, -1, 3).numpy()
+    encoded = pq_of_light(grey) if encoding == "pq" else hlg_of_light(grey)
+    values = torch.from_numpy(encoded).float().permute(2, 0, 1)
+    shown = display_referred(values, encoding)
+    assert_close(shown[0], shown[1], HDR_FLOAT32)
+    steps = shown[0, 0].double().diff()
+    assert (steps > 0).all(), "five times as bright as paper is still told apart"
+    assert shown.max() <= 1
+    white = display_referred(
+        torch.full((3, 1, 1), {"pq": 0.580689, "hlg": 0.75}[encoding]), encoding
+    )
+    assert 0.95 < white.min() < 0.96, "diffuse white, as BT.2408 has it"
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_a_background_for_displays_is_encoded_like_the_picture_before_it(encoding: str) -> None:
+    picture = texture(40, 60)
+    picture[:, 0, 0], picture[:, 0, 1] = 0, 1
+    reference = torch.from_numpy(encoded_as(encoding, picture.permute(1, 2, 0).double().numpy()))
+    found = encoded_from_display(picture, encoding)
+    assert_close(found, reference.permute(2, 0, 1), HDR_FLOAT32)
+    assert_close(linear_light(found, encoding), srgb_to_linear(picture), HDR_FLOAT32)
+
+
+def test_light_of_highlights_and_of_wide_colours_is_not_cut() -> None:
+    grey = torch.from_numpy(pq_of_light(np.full((3, 1, 1), 2030.0))).float()
+    assert_close(
+        linear_light(grey, "pq"), torch.full((3, 1, 1), 10.0), HDR_FLOAT32._replace(largest=2e-3)
+    )
+    green = torch.tensor([0.0, 0.58, 0.0]).view(3, 1, 1)
+    assert linear_light(green, "pq")[0] < -0.1
+    image = texture(4, 5)
+    assert_close(linear_light(image, "srgb"), srgb_to_linear(image), EXACT)
+    assert encoded_from_display(image, "srgb") is image
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_colours_that_no_display_shows_are_cut_off(encoding: str) -> None:
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0])] * 3)
+    shown = display_referred(corners.T.reshape(3, 1, -1), encoding)
+    assert shown.isfinite().all()
+    assert shown.min() >= 0
+    assert shown.max() <= 1
+
+
+def test_a_picture_for_displays_comes_back_as_it_is() -> None:
+    image = texture(4, 5)
+    assert display_referred(image, "srgb") is image
 
 
 @pytest.mark.parametrize(("dtype", "largest"), [(torch.uint8, 255), (torch.uint16, 65535)])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import struct
+import zlib
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,8 +17,11 @@ from shm_engine.compositing import as_unit, from_unit
 from shm_engine.errors import ImageFileError
 from shm_engine.images import READABLE_SUFFIXES, read_image, write_image
 from tests.assertions import EXACT, assert_close, assert_mean_close
+from tests.engine.picture_files import exif, png_chunk, tiff, turned
 from tests.synthetic import draw, figure_alpha, texture
 
+#: the values of the TIFF tag that says what a fourth sample is; None: the tag is missing
+EXTRA_SAMPLES = {"straight": 2, "premultiplied": 1, "unspecified": 0, "unnamed": None}
 LOSSLESS_16_BIT = (".png", ".tif", ".tiff", ".ppm")
 LOSSLESS_8_BIT = (*LOSSLESS_16_BIT, ".bmp")
 
@@ -26,6 +32,14 @@ def picture(dtype: torch.dtype = torch.uint8, channels: int = 3) -> torch.Tensor
 
 def as_numbers(image: torch.Tensor) -> torch.Tensor:
     return image.to(torch.int32)
+
+
+def alpha_of(path: Path) -> torch.Tensor:
+    """The alpha of a picture, which has its dtype."""
+    frame = read_image(path)
+    assert frame.alpha is not None
+    assert frame.alpha.dtype == frame.image.dtype
+    return as_numbers(frame.alpha)
 
 
 @pytest.mark.parametrize("suffix", LOSSLESS_8_BIT)
@@ -70,18 +84,118 @@ def test_grey_is_written_as_one_channel_and_read_as_three_equal_ones(
     assert_close(as_numbers(read_image(path).image), as_numbers(grey.expand(3, -1, -1)), EXACT)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_rgba_is_written_straight_and_its_alpha_left_aside_when_read(
-    tmp_path: Path, dtype: torch.dtype
-) -> None:
-    path = tmp_path / "cutout.png"
+def test_rgba_is_written_and_read_straight(tmp_path: Path, dtype: torch.dtype, suffix: str) -> None:
+    path = tmp_path / f"cutout{suffix}"
     rgba = picture(dtype, channels=4)
-    rgba = torch.cat([rgba[:3], torch.zeros_like(rgba[:1])])  # colours under alpha 0 stay
+    rgba.numpy()[3, :10] = 0  # colours under alpha 0 stay
     write_image(path, rgba)
     stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert stored is not None
     assert_close(stored[..., [2, 1, 0, 3]].transpose(2, 0, 1), as_numbers(rgba), EXACT)
     assert_close(as_numbers(read_image(path).image), as_numbers(rgba[:3]), EXACT)
+    assert_close(alpha_of(path), rgba[3:], EXACT)
+
+
+def test_webp_keeps_its_alpha_and_colours_straight(tmp_path: Path) -> None:
+    path = tmp_path / "cutout.webp"
+    rgba = picture(channels=4)
+    rgba[3, :10] = 7
+    write_image(path, rgba)  # OpenCV writes without loss, as no quality is asked for
+    assert_close(as_numbers(read_image(path).image), as_numbers(rgba[:3]), EXACT)
+    assert_close(alpha_of(path), as_numbers(rgba[3:]), EXACT)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+def test_an_alpha_that_is_opaque_everywhere_is_none(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"opaque{suffix}"
+    rgba = picture(channels=4)
+    rgba[3] = 255
+    write_image(path, rgba)
+    assert read_image(path).alpha is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", sorted(EXTRA_SAMPLES))
+@pytest.mark.parametrize(("order", "is_big"), [("<", False), (">", False), ("<", True)])
+def test_a_tiff_gives_straight_colours_whatever_its_alpha_is_called(
+    tmp_path: Path,
+    dtype: type[np.unsignedinteger],
+    kind: str,
+    order: Literal["<", ">"],
+    *,
+    is_big: bool,
+) -> None:
+    path = tmp_path / "cutout.tif"
+    largest = np.iinfo(dtype).max
+    coverage = np.linspace(0, 1, 12).reshape(3, 4)
+    colours = np.random.default_rng(0).random((3, 4, 3))
+    stored = colours * coverage[..., None] if kind == "premultiplied" else colours
+    samples = np.rint(np.dstack([stored, coverage]) * largest).astype(dtype)
+    path.write_bytes(tiff(samples, EXTRA_SAMPLES[kind], order, is_big=is_big))
+    frame = read_image(path)
+    assert_close(alpha_of(path)[0], samples[..., 3], EXACT)
+    if kind != "premultiplied":
+        assert_close(as_numbers(frame.image), samples[..., :3].transpose(2, 0, 1), EXACT)
+        return
+    # Product and alpha are rounded to half a level each, and divided by alpha; so is the quotient.
+    tolerance = 1 / np.maximum(coverage * largest, 1) + 0.51 / largest
+    covered = coverage > 0
+    error = np.abs(as_unit(frame.image).numpy().transpose(1, 2, 0) - colours).max(2)
+    assert (error <= tolerance)[covered].all()
+
+
+def test_a_picture_of_four_inks_has_no_alpha(tmp_path: Path) -> None:
+    path = tmp_path / "inks.tif"
+    samples = np.zeros((3, 4, 4), np.uint8)
+    samples[..., 3] = 128  # half of the black ink
+    path.write_bytes(tiff(samples, None, photometric=5))
+    frame = read_image(path)
+    assert frame.alpha is None
+    assert 100 < frame.image.float().mean() < 155
+
+
+def test_16_bit_channels_stored_apart_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "apart.tif"
+    path.write_bytes(tiff(np.zeros((3, 4, 4), np.uint16), 2, is_separate=True))
+    with pytest.raises(ImageFileError, match="stores its channels apart, in 16 bits; convert"):
+        read_image(path)
+
+
+def test_a_palette_may_be_transparent(tmp_path: Path) -> None:
+    path = tmp_path / "palette.png"
+    colours, coverage = bytes([255, 0, 0, 0, 255, 0, 0, 0, 255]), bytes([0, 128])
+    header = struct.pack(">IIBBBBB", 3, 1, 8, 3, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + png_chunk(b"IHDR", header)
+        + png_chunk(b"PLTE", colours)
+        + png_chunk(b"tRNS", coverage)
+        + png_chunk(b"IDAT", zlib.compress(bytes([0, 0, 1, 2])))
+        + png_chunk(b"IEND", b"")
+    )
+    assert as_numbers(read_image(path).image)[:, 0].T.tolist() == np.diag([255] * 3).tolist()
+    assert alpha_of(path).flatten().tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_cut_out_held_sideways_comes_upright_with_its_alpha(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    """Colours and alpha lie alike in a file: OpenCV turns the colours, which shows the way."""
+    rgb = picture()
+    rgba = torch.cat([rgb, rgb[1:2]])
+    paths = {}
+    for name, samples in (("opaque", rgb), ("cutout", rgba)):
+        paths[name] = tmp_path / f"{name}{suffix}"
+        write_image(paths[name], samples)
+        paths[name].write_bytes(turned(paths[name].read_bytes(), orientation))
+    opaque, cutout = read_image(paths["opaque"]), read_image(paths["cutout"])
+    assert opaque.size == ((53, 37) if orientation > 4 else (37, 53))
+    assert_close(as_numbers(cutout.image), as_numbers(opaque.image), EXACT)
+    assert_close(alpha_of(paths["cutout"]), as_numbers(opaque.image)[1:2], EXACT)
 
 
 def test_names_may_hold_any_letters_and_spaces(tmp_path: Path) -> None:
@@ -99,10 +213,8 @@ def test_a_photo_held_sideways_comes_upright(tmp_path: Path) -> None:
     upright = np.zeros((40, 80, 3), np.uint8)
     upright[:20, :20] = (0, 0, 255)  # red, in the upper left corner of the sensor
     raw = cv2.imencode(".jpg", upright)[1].tobytes()
-    # One EXIF entry, little endian: tag 0x0112 orientation, SHORT, count 1, value 6 (turn right).
-    entry = b"\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00"
-    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00" + entry + b"\x00\x00\x00\x00"
-    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    marked = b"Exif\x00\x00" + exif(6)
+    segment = b"\xff\xe1" + (len(marked) + 2).to_bytes(2, "big") + marked
     path = tmp_path / "sideways.jpg"
     path.write_bytes(raw[:2] + segment + raw[2:])
     image = read_image(path).image

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from shm_engine.checkpoint import load_checkpoint
-from shm_engine.compositing import from_unit
+from shm_engine.compositing import as_unit, from_unit
 from shm_engine.errors import CheckpointError, DeviceError
 from shm_engine.matter import Matter, choose_device, choose_precision, settle
 from shm_engine.options import MatterOptions
@@ -24,9 +24,11 @@ from tests.assertions import (
     NETWORK_8_BIT_MEAN,
     NETWORK_BFLOAT16_MEAN,
     NETWORK_FLOAT32,
+    NETWORK_OF_HDR,
     assert_close,
     assert_mean_close,
 )
+from tests.encodings import encoded_as
 from tests.engine.conftest import SMALL
 from tests.synthetic import moving_disc, noise_frame, texture
 
@@ -283,6 +285,56 @@ def test_the_description_is_logged_once_and_names_what_matters(
     digest = load_checkpoint(lively_weights).digest
     for part in ("shm_mobilenetv2", digest[:8], "on cpu", "long side 64"):
         assert part in matter.description
+
+
+@pytest.mark.parametrize("encoding", ["pq", "hlg"])
+def test_the_network_sees_a_picture_in_high_dynamic_range_as_a_display_shows_it(
+    matter: Matter, encoding: str
+) -> None:
+    image = texture(72, 96).clamp_max(0.9)
+    encoded = torch.from_numpy(encoded_as(encoding, image.permute(1, 2, 0).numpy()))
+    values = encoded.float().permute(2, 0, 1).contiguous()
+    plain = draft_of(matter, Frame(image=image))
+    found = draft_of(matter, Frame(image=values, encoding=encoding))
+    assert_close(found.image, values, EXACT)
+    assert_close(found.alpha, plain.alpha, NETWORK_OF_HDR)
+    blind = draft_of(matter, Frame(image=values))
+    assert (blind.alpha - plain.alpha).abs().max() > 10 * NETWORK_OF_HDR.largest
+
+
+def test_the_encoding_may_change_in_the_middle_of_a_clip(
+    matter: Matter, matter_of_four: Matter
+) -> None:
+    frames = [
+        replace(f, encoding=e)
+        for f, e in zip(clip(*[(40, 60)] * 4), ("pq", "srgb", "srgb", "hlg"), strict=True)
+    ]
+    for draft, frame in zip(matter_of_four.drafts(frames), frames, strict=True):
+        assert_close(draft.alpha, draft_of(matter, frame).alpha, NETWORK_FLOAT32)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.float32])
+def test_what_was_transparent_in_the_source_stays_so(matter: Matter, dtype: torch.dtype) -> None:
+    frame = noise_frame(50, 70, dtype)
+    plain = matte_of(matter, frame)
+    coverage = torch.zeros(1, 50, 70)
+    coverage[:, :, 20:] = torch.linspace(0, 1, 50)
+    coverage[:, 25:] = 1
+    covered = replace(frame, alpha=from_unit(coverage, dtype))
+    assert covered.alpha is not None
+    found = matte_of(matter, covered)
+    assert found.frame is covered
+    assert_close(found.alpha, plain.alpha * as_unit(covered.alpha), EXACT)
+    assert torch.equal(found.alpha[:, 25:], plain.alpha[:, 25:])
+    assert plain.alpha[:, :25, :20].max() > 0
+    assert found.alpha[:, :25, :20].max() == 0
+
+
+def test_the_source_s_alpha_may_be_replaced(lively_weights: Path) -> None:
+    matter = Matter.load(lively_weights, replace(SMALL, source_alpha="replace"))
+    frame = noise_frame(50, 70)
+    hidden = replace(frame, alpha=torch.zeros(1, 50, 70, dtype=torch.uint8))
+    assert_close(matte_of(matter, hidden).alpha, matte_of(matter, frame).alpha, EXACT)
 
 
 def test_using_a_matter_twice_gives_the_same(matter: Matter) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from shm_engine.drafts import draft_from_bytes, draft_to_bytes
 from shm_engine.smoothing import STRENGTHS, Strength, smooth
 from shm_engine.types import Draft, Frame
 from tests.assertions import EXACT, FLOAT32, Tolerance, assert_close
@@ -53,6 +54,19 @@ def differ(found: Sequence[Draft], expected: Sequence[Draft]) -> list[bool]:
     """Which alphas are not the same."""
     pairs = zip(found, expected, strict=True)
     return [not torch.equal(one.alpha, other.alpha) for one, other in pairs]
+
+
+def shots() -> list[Draft]:
+    """Two shots, the second of which pauses on the way."""
+    first = moving_figure("pan", flickers=True).drafts[:4]
+    second = [
+        replace(
+            at(draft, 4 + index, 4 + index + (100 if index >= 2 else 0)),
+            image=torch.from_numpy(cloth(11).transpose(2, 0, 1).copy()),
+        )
+        for index, draft in enumerate(moving_figure("sway", flickers=True).drafts[:4])
+    ]
+    return [*first, *second]
 
 
 def flicker(drafts: Sequence[Draft], truths: Sequence[torch.Tensor]) -> float:
@@ -154,6 +168,33 @@ def test_smoothing_starts_afresh_where_the_size_changes(strength: Strength, heig
     assert_same(smoothed([*large, *small], strength), alone)
 
 
+@pytest.mark.parametrize("with_trimap", [True, False])
+def test_smoothing_goes_on_from_any_draft_as_if_it_had_never_stopped(
+    strength: Strength, *, with_trimap: bool
+) -> None:
+    drafts = [d if with_trimap else replace(d, trimap=None) for d in shots()]
+    whole = smoothed(drafts, strength)
+    assert any(differ(whole, drafts))
+    for done in range(1, len(drafts) + 1):
+        since = draft_from_bytes(draft_to_bytes(whole[done - 1]))
+        rest = list(smooth(iter(drafts[done:]), strength, since))
+        assert [draft.frame for draft in rest] == [draft.frame for draft in drafts[done:]]
+        for one, other in zip(rest, whole[done:], strict=True):
+            assert torch.equal(one.alpha, other.alpha)
+            assert with_trimap == (one.trimap is not None)
+            if one.trimap is not None and other.trimap is not None:
+                assert torch.equal(one.trimap, other.trimap)
+
+
+def test_a_smoothed_draft_knows_what_it_was(strength: Strength) -> None:
+    drafts = shots()
+    for one, other in zip(smoothed(drafts, strength), drafts, strict=True):
+        if torch.equal(one.alpha, other.alpha):
+            assert one.unsmoothed is None
+        else:
+            assert one.unsmoothed is other.alpha
+
+
 def test_a_hole_of_a_single_frame_is_closed(strength: Strength) -> None:
     drafts = list(moving_figure("still").drafts)
     patch = np.s_[0, HEIGHT - 60 : HEIGHT - 30, WIDTH // 2 - 15 : WIDTH // 2 + 15]
@@ -238,6 +279,26 @@ def test_the_drafts_that_go_in_are_not_changed(strength: Strength) -> None:
 
 def _copy(trimap: torch.Tensor | None) -> torch.Tensor | None:
     return None if trimap is None else trimap.clone()
+
+
+@pytest.mark.parametrize("smoothing", ["off", "light", "strong"])
+def test_the_mattes_of_a_clip_in_parts_are_those_of_the_whole(
+    lively_weights: Path, smoothing: str
+) -> None:
+    options = replace(SMALL, long_side_pixels=96, smoothing=smoothing)
+    matter = exact_matter(lively_weights, options)
+    scenes = [texture(60, 96), texture(60, 96, seed=1)]
+    frames = [noisy(scenes[index // 3], index) for index in range(6)]
+    whole = list(matter.mattes(frames))
+    for done in range(1, len(frames) + 1):
+        # What was asked for up to there knew the frame after it, as a run that is broken off does.
+        before = list(islice(matter.mattes(frames), done))
+        assert before[-1].draft is not None
+        since = draft_from_bytes(draft_to_bytes(before[-1].draft))
+        parts = [*before, *matter.mattes(frames[done:], since)]
+        for one, other in zip(parts, whole, strict=True):
+            assert torch.equal(one.alpha, other.alpha)
+            assert torch.equal(one.colours, other.colours)
 
 
 @pytest.mark.parametrize("smoothing", ["off", "light", "strong"])

@@ -33,6 +33,10 @@ def test_a_frame_knows_its_size_whatever_its_samples(dtype: torch.dtype) -> None
         ({"image": IMAGE.double()}, "float64; it must be one of uint8, uint16, float32"),
         ({"image": IMAGE.half()}, "float16"),
         ({"image": IMAGE.bool()}, "bool"),
+        ({"alpha": torch.zeros(3, 4, 6, dtype=torch.uint8)}, r"alpha has shape \(3, 4, 6\); \[1"),
+        ({"alpha": ALPHA}, "alpha is torch.float32; it must be one of uint8"),
+        ({"alpha": torch.zeros(1, 4, 5, dtype=torch.uint8)}, r"\(4, 5\), its image \(4, 6\)"),
+        ({"encoding": "log"}, "'log'; it is one of srgb, pq, hlg"),
         ({"index": -1}, "-1; it counts from 0"),
         ({"time_base": Fraction(0)}, "time_base"),
         ({"time_base": Fraction(-1, 25)}, "time_base"),
@@ -74,6 +78,8 @@ def test_a_wrong_matte_cannot_be_built(change: dict[str, Any], complaint: str) -
         ({"alpha": torch.zeros(1, 2, 3).double()}, "alpha is torch.float64"),
         ({"alpha": torch.zeros(1, 3, 2)}, r"one size; these have .*\(3, 2\)"),
         ({"trimap": torch.zeros(1, 2, 3)}, r"trimap has shape \(1, 2, 3\)"),
+        ({"unsmoothed": torch.zeros(3, 2, 3)}, r"unsmoothed has shape \(3, 2, 3\)"),
+        ({"unsmoothed": torch.zeros(1, 2, 4)}, r"one size; these have .*\(2, 4\)"),
         ({"trimap": torch.zeros(3, 2, 4)}, r"one size; these have .*\(2, 4\)"),
     ],
 )
@@ -143,6 +149,7 @@ def test_frames_and_mattes_cannot_be_changed() -> None:
         ({"batch": -1}, "-1; use 0"),
         ({"smoothing": "heavy"}, "'heavy'; use one of light, strong, off"),
         ({"foreground": "none"}, "'none'; use one of estimate, source"),
+        ({"source_alpha": "add"}, "'add'; use one of multiply, replace"),
     ],
 )
 def test_wrong_options_are_refused_with_the_value(change: dict[str, Any], complaint: str) -> None:
