@@ -117,6 +117,8 @@ def _check_target(target: Path, *, overwrites: bool) -> None:
     folder = target.parent
     if target.is_dir():
         raise MattingError(f"{target} is a folder; give a file name in it", path=target)
+    if is_pattern(target) and not folder.exists():
+        folder = folder.parent  # a folder for the pictures is made
     if not folder.is_dir():
         problem = "is no folder" if folder.exists() else "does not exist; create it first"
         raise MattingError(f"{target} cannot be written: {folder} {problem}", path=target)

@@ -58,6 +58,7 @@ class Journal:
     @classmethod
     def passing(cls, target: Path) -> Self:
         """A journal that nobody will go on with."""
+        target.parent.mkdir(exist_ok=True)
         return cls(Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent)), None)
 
     @classmethod
@@ -72,7 +73,7 @@ class Journal:
         folder = journal_folder(target)
         journal = cls(folder, json.loads(json.dumps(key)))
         found = _read(folder)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         journal._take_lock(target)
         if found is None or (overwrites and not resumes):
             journal._clear()

@@ -67,7 +67,7 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
         stack.enter_context(source)
         info = source.info
         if job.checks_disk:
-            check_space(job.target, profile, info)
+            check_space(job.target, profile, info, cut.count(info))
         size = info.display_height, info.display_width
         passes = job.pass_for(size, float(info.display_pixel_aspect))
         plan = Plan(

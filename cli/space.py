@@ -18,22 +18,16 @@ _log = logging.getLogger(__name__)
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
 
 
-def estimated_bytes(profile: OutputProfile, info: VideoInfo) -> int | None:
-    """What a movie of this size and length typically takes; None if its length is unknown."""
-    if info.frame_count is None:
-        return None
-    pixels = info.width * info.height * info.frame_count
-    return round(pixels * profile.bits_per_pixel / 8)
-
-
-def check_space(target: Path, profile: OutputProfile, info: VideoInfo) -> None:
-    """Log the estimate; MattingError if the disk of `target` is too small for it."""
-    size = estimated_bytes(profile, info)
-    if size is None:
+def check_space(target: Path, profile: OutputProfile, info: VideoInfo, frames: int | None) -> None:
+    """Log what a movie of so many frames typically takes; MattingError if the disk of `target` is
+    too small for it. Nothing is known if `frames` is None."""
+    if frames is None:
         return
+    size = round(info.width * info.height * frames * profile.bits_per_pixel / 8)
     # A movie is put together from what was kept while it was made: both are there for a moment.
     needed = size if profile.is_sequence else 2 * size
-    free = shutil.disk_usage(target.parent).free
+    folder = target.parent if target.parent.exists() else target.parent.parent
+    free = shutil.disk_usage(folder).free
     _log.info("about %s will be written; %s are free", in_words(size), in_words(free))
     if needed > free:
         raise MattingError(

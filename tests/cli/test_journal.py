@@ -46,7 +46,8 @@ def test_nothing_stays_of_work_that_is_done_or_never_got_anywhere(tmp_path: Path
 
 def test_work_is_not_lost_by_forgetting_an_option(tmp_path: Path) -> None:
     leave_behind(tmp_path / "out.mov")
-    with pytest.raises(MattingError, match=r"240 frames lies beside .* add --resume .* --overwrite"):
+    words = r"240 frames lies beside .* add --resume .* --overwrite"
+    with pytest.raises(MattingError, match=words):
         begin(tmp_path / "out.mov")
     with begin(tmp_path / "out.mov", resumes=True) as journal:
         assert journal.frames == 240
