@@ -51,9 +51,14 @@ class Journal:
         self.states: Mapping[str, bytes] = MappingProxyType({})
 
     @property
+    def is_kept(self) -> bool:
+        """Whether a later run may go on with it."""
+        return self._key is not None
+
+    @property
     def outlives_failure(self) -> bool:
         """Whether there is something to go on with."""
-        return self._key is not None and self.frames > 0
+        return self.is_kept and self.frames > 0
 
     @classmethod
     def passing(cls, target: Path) -> Self:
@@ -104,8 +109,6 @@ class Journal:
     def commit(self, frames: int, written: int, states: Mapping[str, bytes]) -> None:
         """A segment is complete and synced: from here a later run goes on. OSError if it cannot
         be written down."""
-        if self._key is None:
-            return
         index = {"key": self._key, "frames": frames, "written": written}
         with replacing(self.folder / _CHECKPOINT) as path, path.open("wb") as file:
             with zipfile.ZipFile(file, "w") as archive:

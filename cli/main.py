@@ -28,6 +28,7 @@ COMMANDS = {
     "matte": "cli.matte",
     "camera": "cli.camera.command",
     "bench": "cli.bench",
+    "doctor": "cli.doctor.command",
     "export": "cli.export",
     "licenses": "cli.licenses",
 }

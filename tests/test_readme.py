@@ -8,11 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from cli import main as door
+from cli.numbering import numbered_files
 from cli.video import VideoSource
 from shm_engine import read_image, write_image
+from tests.cli.pictures import exr
 
 _FEW_FRAMES = 4
 
@@ -26,8 +29,13 @@ def _blocks(readme: Path, language: str) -> list[str]:
 def workplace(tmp_path: Path, sample_clip: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that README speaks of, as the current one."""
     (tmp_path / "samples").mkdir()
-    for name in ("clip.mp4", "samples/turn.mp4"):
+    for folder in ("in", "footage"):
+        (tmp_path / folder).mkdir()
+    for name in ("clip.mp4", "samples/turn.mp4", "beach.mp4", "footage/clip.mp4"):
         _shorten(sample_clip, tmp_path / name)
+    for number in (1, 2):
+        light = exr(np.full((4, 48, 64), 0.5, np.float32), {"format": "half"})
+        (tmp_path / f"in/{number:04d}.exr").write_bytes(light)
     with VideoSource(sample_clip) as movie:
         picture = next(iter(movie)).image
     for name in ("photo.jpg", "portrait.jpg"):
@@ -52,8 +60,9 @@ def test_the_commands_of_the_readme_work(repository: Path, workplace: Path) -> N
         with pytest.raises(SystemExit) as ended:
             door.main(arguments)
         assert ended.value.code == 0, arguments
-        assert (workplace / arguments[arguments.index("-o") + 1]).stat().st_size > 0
-    assert len(commands) >= 6
+        target = workplace / arguments[arguments.index("-o") + 1]
+        assert numbered_files(target) or target.stat().st_size > 0
+    assert len(commands) >= 8
 
 
 def test_the_program_of_the_readme_works(repository: Path, workplace: Path) -> None:

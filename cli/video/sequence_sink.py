@@ -82,7 +82,8 @@ class SequenceSink:
             self._frames += 1
             if self._frames % SEGMENT_FRAMES == 0:
                 self._encode(None)
-                self._journal.commit(self._frames, 0, self.options.states_of(matte))
+                if self._journal.is_kept:
+                    self._journal.commit(self._frames, 0, self.options.states_of(matte))
                 self._encoder = self._new_encoder()
         except (av.FFmpegError, OSError) as error:
             raise write_failure(self._file(self._files), error) from error

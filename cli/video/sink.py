@@ -127,8 +127,9 @@ class VideoSink:
             self._frames += 1
             if self._frames % SEGMENT_FRAMES == 0:
                 self._append(self._encoder.encode(None))
-                states = self.options.states_of(matte)
-                self._journal.commit(self._frames, self._log.sync(), states)
+                if self._journal.is_kept:
+                    states = self.options.states_of(matte)
+                    self._journal.commit(self._frames, self._log.sync(), states)
                 self._encoder = self._new_encoder()
         except (av.FFmpegError, OSError) as error:
             raise write_failure(self.path, error) from error
