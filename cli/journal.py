@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ from shm_engine.files import replacing
 
 SEGMENT_FRAMES = 120
 """A multiple of every batch of frames, so that a resumed run forms the same batches."""
+
+_log = logging.getLogger(__name__)
 
 _CHECKPOINT, _INDEX, _LOCK = "checkpoint", "index.json", "lock"
 
@@ -123,6 +126,11 @@ class Journal:
         """Nothing more comes; the folder stays only if there is something to go on with."""
         if is_done or not self.outlives_failure:
             shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            _log.info(
+                "%d frames are kept; the same command with --resume goes on after them",
+                self.frames,
+            )
         self._drop_lock()
         self._is_closed = True
 

@@ -43,7 +43,7 @@ install_packages() {
     local python=$1 extras=runtime target=$root interrupted=
     if [ "$2" = dev ]; then
         extras="runtime dev"
-        target="${root}[dev,train,onnx,openvino]"
+        target="${root}[dev,train,onnx,openvino,ray,camera]"
     fi
     # .installing is there from here to the end of pip: one that is found belongs to a run that was
     # stopped half-way, and pip takes half a package for a whole one.

@@ -148,7 +148,7 @@ def test_a_checkout_that_was_moved_is_installed_again(house: House) -> None:
 def test_the_tools_of_a_developer_are_kept_by_a_later_plain_run(house: House) -> None:
     with house.start(house.root / "scripts" / "test") as process:
         process.communicate()
-    assert "[dev,train,onnx,openvino]" in house.installs()[0]
+    assert "[dev,train,onnx,openvino,ray,camera]" in house.installs()[0]
     assert house.matte("x") == (0, "<x>", "")
     assert len(house.installs()) == 1
 

@@ -17,7 +17,7 @@ from cli.editors import EDITORS
 from cli.numbering import numbered_files
 from cli.profiles import PROFILES, OutputProfile
 from cli.video import SequenceSink, SinkOptions, VideoSink, VideoSource
-from shm_engine.compositing import as_unit
+from shm_engine.compositing import as_unit, srgb_to_linear
 from shm_engine.errors import OptionsError, VideoError
 from shm_engine.passes import PASSES
 from shm_engine.types import Frame
@@ -101,9 +101,15 @@ def _target(profile: OutputProfile, folder: Path) -> Path:
     return folder / (NAMES[suffix] if profile.is_sequence else f"out{suffix}")
 
 
-def _convert(source: Path, target: Path, profile: OutputProfile, alpha: str | None = None) -> None:
+def _convert(
+    source: Path,
+    target: Path,
+    profile: OutputProfile,
+    alpha: str | None = None,
+    pass_name: str | None = None,
+) -> None:
     kind = SequenceSink if profile.is_sequence else VideoSink
-    output_pass = PASSES["rgba" if profile.has_alpha else "alpha"]
+    output_pass = PASSES[pass_name or ("rgba" if profile.has_alpha else "alpha")]
     options = SinkOptions(alpha=alpha, streams_from=source)
     with (
         VideoSource(source) as frames,
@@ -212,6 +218,21 @@ def test_the_smallest_picture_is_written_or_refused(tmp_path: Path, name: str) -
 
 def test_every_codec_has_its_tolerance() -> None:
     assert set(ALPHA_ERROR) == set(CODECS)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_matte_alone_is_grey_from_black_to_white(tmp_path: Path, name: str) -> None:
+    profile = BY_NAME[name]
+    source = Clip(frames=2).write(tmp_path / "in.mp4")
+    _convert(source, _target(profile, tmp_path), profile, pass_name="alpha")
+    coverage = slope(Frame(image=torch.zeros(3, 48, 64, dtype=torch.uint8))).alpha
+    for frame in _read(_target(profile, tmp_path), profile):
+        grey = as_unit(frame.image)
+        if profile.is_linear:  # a matte is no light: its values are stored as they are
+            grey = srgb_to_linear(grey)
+        # ProRes has no grey of its own, and quantises the ramp.
+        np.testing.assert_allclose(grey.mean(0), coverage[0], atol=5 / 255)
+        assert (grey.amax(0) - grey.amin(0)).max() < 0.01
 
 
 @pytest.mark.parametrize("name", ["ffv1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -27,8 +28,12 @@ def leave_behind(target: Path, frames: int = 240) -> Path:
     return journal.folder
 
 
-def test_what_was_committed_is_there_for_the_next_run(tmp_path: Path) -> None:
+def test_what_was_committed_is_there_for_the_next_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="cli.journal")
     folder = leave_behind(tmp_path / "out.mov")
+    assert "240 frames are kept; the same command with --resume" in caplog.text
     with begin(tmp_path / "out.mov", resumes=True) as journal:
         assert (journal.frames, journal.written) == (240, 5)
         assert journal.states == {"draft": b"\0\1"}
