@@ -99,7 +99,8 @@ def check_paths(job: Job) -> None:
     for read in (source, job.model, behind):
         if read is not None and read.exists() and target.exists() and target.samefile(read):
             raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
-    _check_target(target, overwrites=job.overwrites or job.splices)
+    is_begun = job.resumes and journal_folder(target).exists()
+    _check_target(target, overwrites=job.overwrites or job.splices or is_begun)
     if job.report is not None and not job.report.parent.is_dir():
         raise MattingError(f"the folder of {job.report} does not exist; create it first")
 

@@ -7,7 +7,6 @@ has to import torch, av and cv2 inside functions.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ import click
 
 from cli.logs import JsonFormatter, logging_to_stderr, set_format
 from cli.options import wants_json
+from cli.sentences import sentence_for
 from shm_engine import MattingError, __version__
 from shm_engine.errors import OptionsError
 
@@ -153,23 +153,10 @@ def _sentence(error: BaseException, arguments: list[str]) -> str:
             return f"{error.format_message()} ({hint})"
         case click.ClickException():
             return error.format_message()
-        case MattingError():
-            return str(error)
-        case MemoryError():
-            return "there is not enough memory; try a smaller --size"
-        case OSError(errno=errno.ENOSPC):
-            return f"the disk is full{_where(error)}"
-        case OSError(strerror=str()):
-            return f"{str(error.strerror).lower()}{_where(error)}"
-    kind, text = type(error).__name__, str(error).partition("\n")[0].strip()
-    return f"unexpected {kind} ({text}); please report it with what --verbose shows"
+    return sentence_for(error)
 
 
 def _hint_at_file(arguments: list[str]) -> str:
     """For a file whose name was taken for an option: -dash.mp4."""
     names = (name for name in arguments if name.startswith("-") and os.access(name, os.F_OK))
     return next((f"write ./{name} for a file; " for name in names), "")
-
-
-def _where(error: OSError) -> str:
-    return f": {error.filename}" if error.filename else ""

@@ -84,14 +84,16 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
         sink = _sink(plan, reporter)
         progress = Progress(display, cut.count(info), done=journal.frames)
         description = _write(plan, source, sink, stack.enter_context(progress), reporter, load)
-    seconds = time.monotonic() - started
-    frames = progress.status.frame
-    output = _about(plan, sink, frames)
-    if splice is None:
-        write_record(job, output=output, seconds=seconds, source=identity)
-    else:
-        amend_record(job, first=splice.first, last=splice.last)
-    reporter.finish(description, output, seconds)
+        frames = progress.status.frame
+        seconds = time.monotonic() - started
+        output = _about(plan, sink, frames) | {"figures": reporter.figures() or None}
+        if splice is None:
+            write_record(job, output=output, seconds=seconds, source=identity)
+        else:
+            amend_record(job, first=splice.first, last=splice.last)
+        # Not before: a record without its output, or the other way round, is nobody's.
+        journal.close(is_done=True)
+        reporter.write(description, output, seconds)
     return frames
 
 

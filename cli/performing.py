@@ -15,6 +15,7 @@ from cli.movie import Load, matte_movie
 from cli.profiles import PREMULTIPLIED, STRAIGHT
 from cli.progress import Display, Progress
 from cli.record import is_finished, write_record
+from cli.reporting import broken_limits
 from cli.sequences import expand, is_sequence
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
@@ -37,18 +38,22 @@ def load_matter(weights: Path | None, options: MatterOptions) -> Matter:
 
 
 def perform(job: Job, display: Display, load: Load = load_matter) -> int:
-    """Do the job, and say how many frames it had.
+    """Do the job, and say how many frames it had; 0 if it was to go on and was finished.
 
-    MattingError, before any work where possible, if it cannot be done.
+    MattingError, before any work where possible, if it cannot be done; and after it, if the result
+    breaks a limit.
     """
     paths = expand(job.source).paths if is_sequence(job.source) else None
+    frames = 0
     if job.resumes and is_finished(job, paths):
         _log.info("%s is finished already", job.target)
-        return 0
-    check_paths(job)
-    if is_picture(job.source) and not is_sequence(job.source):
-        return _matte_picture(job, display, load)
-    return matte_movie(job, display, load)
+    else:
+        check_paths(job)
+        is_still = is_picture(job.source) and not is_sequence(job.source)
+        frames = (_matte_picture if is_still else matte_movie)(job, display, load)
+    if (broken := broken_limits(job)) is not None:
+        raise MattingError(broken, path=job.target)
+    return frames
 
 
 def _matte_picture(job: Job, display: Display, load: Load) -> int:

@@ -197,6 +197,8 @@ def is_finished(job: Job, paths: Sequence[Path] | None = None) -> bool:
             _describes(record, job.target)
             and record.settings == settings_of(job)
             and identity_of(paths or job.source).matches(record.source)
+            # Without them nobody can say whether it keeps within the limits.
+            and (not job.limits or bool(record.output.get("figures")))
         )
     except OSError:
         return False

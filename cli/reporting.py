@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cli.job import Job
-from cli.record import settings_of, versions
-from shm_engine.errors import MattingError
+from cli.record import read_record, settings_of, versions
 
 if TYPE_CHECKING:
     from cli.video import VideoInfo
@@ -36,23 +35,17 @@ class Reporter:
         """What has to be kept for a later run."""
         return {} if self._recorder is None else {"report": self._recorder.state()}
 
-    def finish(self, matter: str, output: Mapping[str, Any], seconds: float) -> None:
-        """Write the page; MattingError if a limit is broken, after all is in place."""
-        if self._recorder is None:
-            return
-        findings = self._recorder.findings()
-        job = self._job
-        if job.report is not None:
+    def figures(self) -> dict[str, float]:
+        """What was measured, for the record; empty if nothing was."""
+        return {} if self._recorder is None else self._recorder.findings().summary()
+
+    def write(self, matter: str, output: Mapping[str, Any], seconds: float) -> None:
+        """Write the page, if one is wanted."""
+        if self._recorder is not None and self._job.report is not None:
             from cli.report.page import write_page
 
-            write_page(job.report, findings, self._about(matter, output, seconds))
-        broken = [sentence for limit in job.limits if (sentence := limit.broken_by(findings))]
-        if broken:
-            raise MattingError(
-                f"{job.target} was written, but {'; '.join(broken)}; look at the frames that "
-                "--report shows",
-                path=job.target,
-            )
+            about = self._about(matter, output, seconds)
+            write_page(self._job.report, self._recorder.findings(), about)
 
     def _about(self, matter: str, output: Mapping[str, Any], seconds: float) -> Any:
         from cli.report.about import About
@@ -82,6 +75,16 @@ class Reporter:
             frame_rate=info.frame_rate,
             first_timecode=info.timecode or "00:00:00:00",
         )
+
+
+def broken_limits(job: Job) -> str | None:
+    """What the output, whose record is there, breaks of the job's limits; None if it keeps them."""
+    record = read_record(job.target)
+    figures = {} if record is None else record.output.get("figures") or {}
+    broken = [found for limit in job.limits if figures and (found := limit.broken_by(figures))]
+    if not broken:
+        return None
+    return f"{job.target} was written, but {'; '.join(broken)}; --report shows where to look"
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cli.report.findings import FIGURES, Findings
+from cli.report.findings import FIGURES
 from shm_engine.errors import OptionsError
 
 _LIMIT = re.compile(r"\s*([a-z-]+)\s*([<>])\s*(\d+(?:\.\d+)?|\.\d+)\s*")
@@ -37,15 +38,18 @@ class Limit:
     def __str__(self) -> str:
         return f"{self.name}{self.sign}{self.bound:g}"
 
-    def broken_by(self, findings: Findings) -> str | None:
-        """One sentence with what was measured if the clip breaks the limit, else None."""
-        value = findings.summary()[self.name]
-        is_broken = value > self.bound if self.sign == ">" else value < self.bound
-        return self.measured(findings) if is_broken else None
+    def broken_by(self, figures: Mapping[str, float]) -> str | None:
+        """One sentence with what was measured if a clip breaks the limit, else None.
 
-    def measured(self, findings: Findings) -> str:
+        figures: by name, as `Findings.summary` gives them.
+        """
+        value = figures[self.name]
+        is_broken = value > self.bound if self.sign == ">" else value < self.bound
+        return self.measured(figures) if is_broken else None
+
+    def measured(self, figures: Mapping[str, float]) -> str:
         """What was measured and what was asked for, without a full stop."""
-        figure, value = FIGURES[self.name], findings.summary()[self.name]
+        figure, value = FIGURES[self.name], figures[self.name]
         shown = figure.shown(value)
         # Rounded to the bound itself, a broken limit would look like a mistake.
         if value != self.bound and shown == figure.shown(self.bound):

@@ -90,10 +90,10 @@ def _head(findings: Findings, about: About) -> str:
 
 
 def _verdict(findings: Findings, about: About) -> str:
-    broken = [limit for limit in about.limits if limit.broken_by(findings) is not None]
+    broken = [limit for limit in about.limits if limit.broken_by(findings.summary()) is not None]
     kinds = {True: '<li class="broken"><b>Failed:</b>', False: "<li><b>Passed:</b>"}
     limits = "".join(
-        f"{kinds[limit in broken]} {escape(limit.measured(findings))}.</li>"
+        f"{kinds[limit in broken]} {escape(limit.measured(findings.summary()))}.</li>"
         for limit in about.limits
     )
     looks = int(findings.summary()["look"])

@@ -105,7 +105,8 @@ class SequenceSink:
             if not is_done and not self._journal.outlives_failure:
                 for index in self._written():
                     self._file(index).unlink(missing_ok=True)
-            self._journal.close(is_done=is_done)
+            if self.options.journal is None:
+                self._journal.close(is_done=is_done)
 
     def _complete(self) -> None:
         if self._frames == 0:

@@ -49,7 +49,8 @@ class SinkOptions:
     splice: what stays of an older file, if only the part between is given.
     comments: metadata to add.
     threads: of the encoder; 0 starts one a core.
-    journal: where work is kept in case it breaks off; None keeps nothing.
+    journal: where work is kept in case it breaks off; closed by whoever began it. None keeps
+        nothing.
     states_of: what the stages have to remember after a matte, for the journal.
     """
 
@@ -149,7 +150,8 @@ class VideoSink:
             raise write_failure(self.path, failure) from failure
         finally:
             self._log.close()
-            self._journal.close(is_done=is_done)
+            if self.options.journal is None:
+                self._journal.close(is_done=is_done)
 
     def _complete(self) -> None:
         if self._frames == 0:

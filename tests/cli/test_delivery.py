@@ -293,10 +293,10 @@ def _stored(target: Path, profile: OutputProfile) -> list[torch.Tensor]:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 if "f16" in frame.format.name:
-                    pixels = np.asarray(frame.to_ndarray(format="gbrapf32le")[..., :3], np.float32)
+                    pixels = np.float32(frame.to_ndarray(format="gbrapf32le")[..., :3])
                 else:
                     plain = frame.reformat(format="rgb48le", src_colorspace=5)
-                    pixels = np.asarray(plain.to_ndarray(), np.float32) / 0xFF00
+                    pixels = np.float32(plain.to_ndarray()) / np.float32(0xFF00)
                 pictures.append(torch.from_numpy(pixels.copy()).permute(2, 0, 1))
     return pictures
 

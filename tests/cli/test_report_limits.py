@@ -100,21 +100,21 @@ def test_what_is_no_limit_is_refused_with_the_figures_there_are(text: str) -> No
 def test_a_limit_is_broken_beyond_its_bound_and_not_at_it(
     findings: Findings, text: str, is_broken: bool
 ) -> None:
-    assert (Limit.parse(text).broken_by(findings) is not None) == is_broken
+    assert (Limit.parse(text).broken_by(findings.summary()) is not None) == is_broken
 
 
 def test_a_broken_limit_says_what_was_measured_and_what_was_asked_for(findings: Findings) -> None:
-    assert Limit.parse("flicker>3.5").broken_by(findings) == (
+    assert Limit.parse("flicker>3.5").broken_by(findings.summary()) == (
         "mean flicker: 4.00 ‰; at most 3.5 ‰ is asked for (flicker>3.5)"
     )
-    assert Limit.parse("area<20").broken_by(findings) == (
+    assert Limit.parse("area<20").broken_by(findings.summary()) == (
         "mean area: 15.0 %; at least 20 % is asked for (area<20)"
     )
-    assert Limit.parse("holes>0").broken_by(findings) == (
+    assert Limit.parse("holes>0").broken_by(findings.summary()) == (
         "most holes in a frame: 2; at most 0 is asked for (holes>0)"
     )
 
 
 def test_a_value_just_beyond_the_bound_is_not_rounded_to_it(findings: Findings) -> None:
-    said = Limit.parse("flicker>3.999").broken_by(findings)
+    said = Limit.parse("flicker>3.999").broken_by(findings.summary())
     assert said == "mean flicker: 4 ‰; at most 3.999 ‰ is asked for (flicker>3.999)"

@@ -43,6 +43,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Clip(frames=FRAMES, audio="aac").write(folder / "clip.mp4")
 
 
+def breaking_off(matter: Matter, after: int) -> Any:
+    """What loads one that breaks off after so many frames."""
+    return lambda *_: BreaksOff(matter, after)
+
+
 class BreaksOff:
     """A Matter that ends, as if pulled out of the wall, when it is asked for a frame too many."""
 
@@ -82,13 +87,12 @@ def test_a_resumed_run_gives_the_same_bytes(
         path.unlink()
 
     with pytest.raises(KeyboardInterrupt):
-        perform(Job(**wishes), Silence(), lambda *_: BreaksOff(matter, SEGMENT_FRAMES + 7))
+        perform(Job(**wishes), Silence(), breaking_off(matter, SEGMENT_FRAMES + 7))
     with pytest.raises(MattingError, match=r"--resume"):
         perform(Job(**wishes), Silence(), lambda *_: matter)
     # Broken off once more, in the next segment.
-    resumed = BreaksOff(matter, SEGMENT_FRAMES + 1)
     with pytest.raises(KeyboardInterrupt):
-        perform(Job(**wishes, resumes=True), Silence(), lambda *_: resumed)
+        perform(Job(**wishes, resumes=True), Silence(), breaking_off(matter, SEGMENT_FRAMES + 1))
     assert perform(Job(**wishes, resumes=True), Silence(), lambda *_: matter) == FRAMES
     assert contents(target) == whole
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
@@ -113,7 +117,7 @@ def test_another_clip_under_the_same_name_is_not_mixed_in(
     source.write_bytes(clip.read_bytes())
     job = Job(source=source, target=tmp_path / "out.mov", options=OPTIONS)
     with pytest.raises(KeyboardInterrupt):
-        perform(job, Silence(), lambda *_: BreaksOff(matter, SEGMENT_FRAMES + 1))
+        perform(job, Silence(), breaking_off(matter, SEGMENT_FRAMES + 1))
     Clip(frames=FRAMES, rate=Fraction(30)).write(source)
     again = Job(source=source, target=tmp_path / "out.mov", options=OPTIONS, resumes=True)
     with pytest.raises(MattingError, match="another file"):
@@ -130,14 +134,8 @@ def test_a_run_killed_at_five_random_points_gives_the_same_bytes(
     noise = torch.rand(96, 128, 3, generator=torch.Generator().manual_seed(1)).double().numpy()
     clip = Clip(frames=300, width=128, height=96, rgb=noise, audio="aac")
     clip.write(tmp_path / "clip.mp4")
-    arguments = [
-        sys.executable,
-        "-c",
-        "from cli.entry import main; main()",
-        tmp_path / "clip.mp4",
-        "--model",
-        random_weights,
-    ]
+    program = [sys.executable, "-c", "from cli.entry import main; main()"]
+    arguments = [*program, str(tmp_path / "clip.mp4"), "--model", str(random_weights)]
     arguments += ["--size", "64", "--device", "cpu", "--backend", "eager", "--progress", "json"]
     subprocess.run([*arguments, "-o", tmp_path / f"whole_{name}"], check=True, capture_output=True)
     target = tmp_path / name

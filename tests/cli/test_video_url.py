@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cli.addresses import address_of
 from cli.video import VideoSource
-from cli.video.files import address_of
 from shm_engine.errors import VideoError
 from shm_engine.types import Frame
 from tests.cli.clips import Clip
