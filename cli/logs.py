@@ -140,3 +140,30 @@ def _own_stderr() -> TextIO | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+@contextmanager
+def noting_warnings() -> Iterator[list[str]]:
+    """The warnings of this program from here to the end of the block, each once."""
+    noted: list[str] = []
+    handler = _Notes(noted)
+    loggers = [logging.getLogger(name) for name in _OWN]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield noted
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+class _Notes(logging.Handler):
+    """Keeps the sentences of warnings."""
+
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._noted = noted
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (sentence := record.getMessage()) not in self._noted:
+            self._noted.append(sentence)

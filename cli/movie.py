@@ -16,6 +16,7 @@ from cli.cutting import Cut, Gap, Part, Whole
 from cli.identity import Identity, identity_of, identity_of_address
 from cli.job import Job
 from cli.journal import Journal
+from cli.logs import noting_warnings
 from cli.memory import Allowance, allowance
 from cli.numbering import is_pattern
 from cli.progress import Display, Progress
@@ -61,6 +62,7 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
     identity = _identity(job.source)
     splice = splice_for(job, finished(job, profile, identity)) if job.splices else None
     with ExitStack() as stack:
+        warnings = stack.enter_context(noting_warnings())
         journal = stack.enter_context(_journal(job, identity))
         cut = _cut(job, splice, journal.frames)
         source = _source(job, cut)
@@ -86,7 +88,8 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
         description = _write(plan, source, sink, stack.enter_context(progress), reporter, load)
         frames = progress.status.frame
         seconds = time.monotonic() - started
-        output = _about(plan, sink, frames) | {"figures": reporter.figures() or None}
+        output = _about(plan, sink, frames)
+        output |= {"figures": reporter.figures() or None, "warnings": warnings}
         if splice is None:
             write_record(job, output=output, seconds=seconds, source=identity)
         else:

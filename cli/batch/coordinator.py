@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cli.batch.executor import (
     Advanced,
@@ -151,7 +152,7 @@ class Coordinator:
                 self._log(record)
             case Finished(task=task, frames=frames, seconds=seconds):
                 attempt = self._ended(task)
-                result = _result(attempt.unit, Outcome.DONE, tries=attempt.number)
+                result = _finished(attempt, Outcome.DONE)
                 self._end(replace(result, frames=frames, seconds=seconds))
             case Incomplete(task=task, reason=reason):
                 attempt = self._ended(task)
@@ -229,13 +230,14 @@ def _result(unit: Unit, outcome: Outcome, reason: str | None = None, tries: int 
 
 
 def _finished(attempt: _Attempt, outcome: Outcome) -> Result:
-    """From the record of what is there; the time only if it was spent now."""
+    """From the record of what is there, its warnings too; the time only if it was spent now."""
     record = read_record(attempt.unit.target)
-    frames = None if record is None else record.output.get("frames")
+    output: Mapping[str, Any] = {} if record is None else record.output
     seconds = None if record is None else record.timing.get("seconds")
     is_now = outcome is Outcome.DONE
     return replace(
         _result(attempt.unit, outcome, tries=attempt.number - (not is_now)),
-        frames=frames,
+        frames=output.get("frames"),
         seconds=seconds if is_now else None,
+        reason=" ".join(output.get("warnings") or ()) or None,
     )

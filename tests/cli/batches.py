@@ -19,14 +19,19 @@ from cli.record import write_record
 Ending = Callable[[Task], Sequence[Message]]
 
 
-def write_result(job: Job) -> None:
+def write_result(job: Job, **more: Any) -> None:
     job.target.parent.mkdir(parents=True, exist_ok=True)
     job.target.write_bytes(b"matte of " + job.source.read_bytes())
-    write_record(job, output={"frames": 3}, seconds=1.5)
+    write_record(job, output={"frames": 3, **more}, seconds=1.5)
 
 
 def finishes(task: Task) -> Sequence[Message]:
     write_result(task.job)
+    return [Finished(task=task.number, frames=3, seconds=1.5)]
+
+
+def warns(task: Task) -> Sequence[Message]:
+    write_result(task.job, warnings=["a.mp4 is damaged near frame 2."], figures={"flicker": 7.0})
     return [Finished(task=task.number, frames=3, seconds=1.5)]
 
 

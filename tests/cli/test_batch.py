@@ -25,6 +25,7 @@ from cli.batch.results import (
 from cli.batch.supplies import WholeFolder
 from cli.delivery import Delivery
 from cli.progress import Status
+from cli.report.limits import Limit
 from tests.cli.batches import (
     Recorder,
     Script,
@@ -36,6 +37,7 @@ from tests.cli.batches import (
     make_folder,
     outcomes,
     run,
+    warns,
     wishes_for,
     write_result,
 )
@@ -51,6 +53,28 @@ def test_all_are_done_and_a_second_run_begins_none(tmp_path: Path) -> None:
     assert second.tasks == []
     assert results["a.mp4"].frames == 3
     assert results["a.mp4"].seconds is None
+
+
+def test_what_was_warned_of_stands_in_the_table_of_every_run(tmp_path: Path) -> None:
+    wishes = wishes_for(make_folder(tmp_path, "a.mp4", "b.mp4"))
+    for outcome in ("done", "skipped"):
+        results = run(wishes, Script({"a.mp4": [warns]}))
+        assert results["a.mp4"].outcome == outcome
+        assert results["a.mp4"].reason == "a.mp4 is damaged near frame 2."
+        assert results["b.mp4"].reason is None
+
+
+def test_a_broken_limit_fails_again_without_being_matted_again(tmp_path: Path) -> None:
+    wishes = wishes_for(make_folder(tmp_path, "a.mp4", "b.mp4"))
+    run(wishes, Script({"a.mp4": [warns]}))
+    strict = replace(wishes, limits=(Limit.parse("flicker>5"),))
+    script = Script({"b.mp4": [warns]})
+    results = run(strict, script)
+    assert script.names == ["b.mp4"]  # of which no figure was known
+    assert results["a.mp4"].outcome == "failed"
+    assert "mean flicker: 7" in (results["a.mp4"].reason or "")
+    kind = replace(wishes, limits=(Limit.parse("flicker>9"),))
+    assert set(outcomes(run(kind, Script())).values()) == {"skipped"}
 
 
 def test_only_what_is_new_or_changed_is_done_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.logs import logging_to_stderr, show_everything
+from cli.logs import logging_to_stderr, noting_warnings, show_everything
 from shm_engine import write_image
 
 _RUN = "from cli.main import main; main()"
@@ -147,3 +147,13 @@ def test_a_closed_stderr_is_no_error_and_not_the_movie_s(
         check=False,
     )
     assert (ended.returncode, ended.stdout) == (0, b"")
+
+
+def test_warnings_of_this_program_are_noted_once_and_no_others() -> None:
+    with noting_warnings() as noted:
+        for name in ("cli.video", "shm_engine.matter", "cli.video"):
+            logging.getLogger(name).warning("%s is damaged.", "a.mp4")
+        logging.getLogger("cli.video").info("a fact")
+        logging.getLogger("somebody").warning("else")
+    logging.getLogger("cli.video").warning("too late")
+    assert noted == ["a.mp4 is damaged."]
