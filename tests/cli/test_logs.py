@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import struct
 import subprocess
@@ -132,12 +133,12 @@ def test_a_closed_stderr_is_no_error_and_not_the_movie_s(
     script = (
         "import os\n"
         "from cli import main, matte\n"
-        "from cli.progress import Progress, display_for\n"
-        "def run(job):\n"
-        "    with open(job.target, 'w') as file, Progress(display_for(job.progress), 1) as all:\n"
+        "from cli.progress import Progress\n"
+        "def run(job, display):\n"
+        "    with open(job.target, 'w') as file, Progress(display, 1) as all:\n"
         "        assert file.fileno() != 2\n"
-        "        list(all.track(range(1)))\n"
-        "matte.run = run\n"
+        "        return len(list(all.track(range(1))))\n"
+        "matte.perform = run\n"
         "main.main()\n"
     )
     arguments = ["clip.mp4", "-o", str(tmp_path / "out.mov"), *options]
