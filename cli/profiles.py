@@ -85,6 +85,8 @@ _RGBA_PNG = (Format(8, "rgba"), Format(16, "rgba64be"))
 _GREY_PNG = (Format(8, "gray"), Format(16, "gray16be"))
 # Otherwise every file gets a random number, and no two are the same.
 _MATROSKA = _options(fflags="+bitexact")
+# A sixth of the time of FFmpeg's default for a sixth more bytes.
+_PNG = _options(compression_level="1", pred="up")
 # Without B-frames every packet is shown when it is decoded, and segments join without a seam.
 _X265 = "bframes=0:log-level=none"
 
@@ -96,7 +98,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         codec="prores_ks",
         alpha=_YUVA444,
         colour=_YUV444,
-        bits_per_pixel=10,
+        bits_per_pixel=8,
         codec_options=_prores("4444", 2),
     ),
     OutputProfile(
@@ -106,7 +108,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         codec="prores_ks",
         alpha=_YUVA444,
         colour=_YUV444,
-        bits_per_pixel=14,
+        bits_per_pixel=11,
         codec_options=_prores("4444xq", 1),
     ),
     OutputProfile(
@@ -117,7 +119,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         alpha=(Format(8, "argb"),),
         colour=(Format(8, "rgb24"),),
         grey=(Format(8, "gray"),),
-        bits_per_pixel=24,
+        bits_per_pixel=22,
     ),
     OutputProfile(
         name="png",
@@ -127,7 +129,8 @@ PROFILES: tuple[OutputProfile, ...] = (
         alpha=_RGBA_PNG,
         colour=_RGB_PNG,
         grey=_GREY_PNG,
-        bits_per_pixel=14,
+        bits_per_pixel=9,
+        codec_options=_PNG,
     ),
     OutputProfile(
         name="cineform",
@@ -137,7 +140,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         alpha=(Format(12, "gbrap12le"),),
         colour=(Format(12, "gbrp12le"),),
         multiples=(16, 1),
-        bits_per_pixel=6,
+        bits_per_pixel=9,
         codec_options=_options(quality="film3"),
     ),
     OutputProfile(
@@ -147,7 +150,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         codec="libvpx-vp9",
         alpha=(Format(8, "yuva420p"),),
         colour=(Format(8, "yuv420p"),),
-        bits_per_pixel=0.3,
+        bits_per_pixel=0.5,
         codec_options=_options(crf="18", b="0", cpu__used="4", row__mt="1"),
         container_options=_MATROSKA,
     ),
@@ -170,7 +173,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         ),
         grey=(Format(16, "gray16le"),),
         keeps_samples=True,
-        bits_per_pixel=8,
+        bits_per_pixel=5,
         codec_options=_options(level="3", g="1", slicecrc="1"),
         container_options=_MATROSKA,
     ),
@@ -181,7 +184,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         codec="libx264",
         colour=(Format(8, "yuv420p"),),
         multiples=(2, 2),
-        bits_per_pixel=0.5,
+        bits_per_pixel=0.3,
         codec_options=_options(crf="16", preset="medium", bf="0"),
         container_options=_options(movflags="+faststart"),
     ),
@@ -192,7 +195,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         codec="libx265",
         colour=(Format(8, "yuv420p"), Format(10, "yuv420p10le")),
         multiples=(2, 2),
-        bits_per_pixel=0.3,
+        bits_per_pixel=0.2,
         codec_options=_options(crf="18", preset="medium", **{"x265-params": _X265}),
         container_options=_options(movflags="+faststart"),
     ),
@@ -205,7 +208,8 @@ PROFILES: tuple[OutputProfile, ...] = (
         colour=_RGB_PNG,
         grey=_GREY_PNG,
         is_sequence=True,
-        bits_per_pixel=14,
+        bits_per_pixel=9,
+        codec_options=_PNG,
     ),
     OutputProfile(
         name="tiff-sequence",
@@ -216,7 +220,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         colour=(Format(8, "rgb24"), Format(16, "rgb48le")),
         grey=(Format(8, "gray"), Format(16, "gray16le")),
         is_sequence=True,
-        bits_per_pixel=16,
+        bits_per_pixel=13,
         codec_options=_options(compression_algo="deflate"),
     ),
     OutputProfile(
@@ -230,7 +234,7 @@ PROFILES: tuple[OutputProfile, ...] = (
         alpha_mode=PREMULTIPLIED,  # a convention of the format
         is_sequence=True,
         is_linear=True,
-        bits_per_pixel=40,
-        codec_options=_options(format="half", compression="zip16"),
+        bits_per_pixel=18,
+        codec_options=_options(format="half", compression="zip1"),
     ),
 )
