@@ -59,8 +59,15 @@ def describe(
         has_subtitles=bool(container.streams.subtitles),
         has_data=bool(container.streams.data),
         metadata=MappingProxyType(dict(container.metadata)),
-        stream_metadata=MappingProxyType(dict(stream.metadata)),
+        stream_metadata=MappingProxyType(_timecode_tags(container) | dict(stream.metadata)),
     )
+
+
+def _timecode_tags(container: InputContainer) -> dict[str, str]:
+    """What mov says in a track of its own: the timecode, and the reel it counts on."""
+    names = ("reel_name", "timecode")
+    tracks = [s.metadata for s in container.streams.data if "timecode" in s.metadata]
+    return {name: tags[name] for tags in tracks[:1] for name in names if name in tags}
 
 
 def depth_of(stored: VideoFormat) -> int:

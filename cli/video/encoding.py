@@ -12,26 +12,34 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cli.profiles import OutputProfile
+from cli.video.hdr_header import x265_parameters
 from cli.video.info import VideoInfo
 from cli.video.storage import Storage
 from shm_engine.errors import VideoError
 
 # AV_CODEC_FLAG_GLOBAL_HEADER: all containers that are written want the header for themselves.
 _GLOBAL_HEADER = 1 << 22
+_X265 = "x265-params"
+
+
+def codec_options(profile: OutputProfile, info: VideoInfo) -> dict[str, str]:
+    """The options of the encoder for this movie."""
+    options = dict(profile.codec_options)
+    if profile.codec == "libx265" and (parameters := x265_parameters(info)):
+        options[_X265] = f"{options[_X265]}:{parameters}"
+    return options
 
 
 def configure(context: VideoCodecContext, info: VideoInfo, storage: Storage) -> None:
-    """Tell an encoder that is not open yet what it will be given."""
+    """Tell a codec that is not open yet what its pictures are."""
     context.width, context.height = info.width, info.height
     context.pix_fmt = storage.pixel_format
-    context.time_base = info.time_base
     context.framerate = Fraction(info.frame_rate)
     context.sample_aspect_ratio = info.pixel_aspect
     context.color_primaries = storage.tags.primaries
     context.color_trc = storage.tags.transfer
     context.colorspace = storage.tags.matrix
     context.color_range = storage.tags.range
-    context.thread_type = "AUTO"
 
 
 def check_encoder(profile: OutputProfile, info: VideoInfo, storage: Storage) -> None:
@@ -64,11 +72,19 @@ class Encoder:
         self._time_base = info.time_base
         self._context = cast("VideoCodecContext", av.CodecContext.create(profile.codec, "w"))
         configure(self._context, info, storage)
-        self._context.options = dict(profile.codec_options)
+        self._context.time_base = info.time_base
+        self._context.options = codec_options(profile, info)
         self._context.flags |= _GLOBAL_HEADER
+        self._context.thread_type = "AUTO"
         self._context.thread_count = threads
         self._durations: dict[int | None, int] = {}  # of the frames inside the encoder, by pts
         self._context.open()
+
+    def describe(self, other: VideoCodecContext) -> None:
+        """Tell a codec that will not be opened what a container has to know of this one."""
+        other.extradata = self._context.extradata
+        other.codec_tag = self._context.codec_tag
+        other.bits_per_coded_sample = self._context.bits_per_coded_sample
 
     def encode(self, picture: VideoFrame | None) -> list[Packet[VideoStream]]:
         """The packets that are ready after one more picture, or (None) after the last."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Self
+from typing import Any, Self
 
 # AVMasteringDisplayMetadata: ten rationals, then two flags; AVContentLightMetadata: two numbers.
 _DISPLAY, _LIGHT = struct.Struct("=22i"), struct.Struct("=2I")
@@ -51,6 +51,19 @@ class ContentLight:
         """Of FFmpeg's AVContentLightMetadata; ValueError if it is none."""
         most, most_of_a_mean = _unpacked(_LIGHT, data)
         return cls(most=most, most_of_a_mean=most_of_a_mean)
+
+
+def as_numbers(mastering: MasteringDisplay | None, light: ContentLight | None) -> dict[str, Any]:
+    """What is said of display and content, as JSON has it; empty if nothing is."""
+    said: dict[str, Any] = {}
+    if mastering is not None and mastering.primaries is not None:
+        pairs = zip(("red", "green", "blue", "white"), mastering.primaries, strict=True)
+        said["primaries"] = {name: [float(value) for value in pair] for name, pair in pairs}
+    if mastering is not None and mastering.luminance is not None:
+        said["luminance"] = [float(value) for value in mastering.luminance]
+    if light is not None:
+        said["content_light"] = [light.most, light.most_of_a_mean]
+    return said
 
 
 def _unpacked(layout: struct.Struct, data: bytes) -> tuple[int, ...]:

@@ -18,10 +18,11 @@ from av.video.frame import VideoFrame
 
 from cli.journal import SEGMENT_FRAMES, Journal
 from cli.profiles import OutputProfile
-from cli.video.assembly import Recipe, assemble, verify
+from cli.video.assembly import Recipe, assemble, rehearse, verify
 from cli.video.encoding import Encoder, check_encoder
 from cli.video.failures import write_failure
 from cli.video.info import VideoInfo
+from cli.video.metadata import statement
 from cli.video.packet_log import PacketLog
 from cli.video.splicing import Splice
 from cli.video.storage import Storage
@@ -98,6 +99,7 @@ class VideoSink:
     def __enter__(self) -> Self:
         self._refuse_input_as_output()
         check_encoder(self._profile, self._info, self.storage)
+        rehearse(self._recipe())
         self._writer = frame_writer(self._info, self.storage, self._pass)
         try:
             if self.path.is_dir():
@@ -164,21 +166,24 @@ class VideoSink:
             self._append(splice.after(*self._first_moment()))
             frames = splice.frames
         partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part")
-        recipe = Recipe(
-            info=self._info,
-            profile=self._profile,
-            storage=self.storage,
-            window=self._window,
-            streams_from=self.options.streams_from,
-            comments=self.options.comments,
-        )
         try:
-            assemble(self._log, partial, recipe)
+            assemble(self._log, partial, self._recipe())
             verify(partial, self.path, frames, has_alpha=self._pass.has_alpha)
             partial.replace(self.path)
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+    def _recipe(self) -> Recipe:
+        alpha_mode = self.storage.alpha_mode if self._pass.has_alpha else None
+        return Recipe(
+            info=self._info,
+            profile=self._profile,
+            storage=self.storage,
+            window=self._window,
+            streams_from=self.options.streams_from,
+            comments=statement(alpha_mode, self.options.comments),
+        )
 
     def _new_encoder(self) -> Encoder:
         return Encoder(self._profile, self._info, self.storage, self.options.threads)

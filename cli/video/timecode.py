@@ -5,7 +5,23 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-_TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d\d)")
+# FFmpeg writes three digits where there are more than a hundred frames a second.
+_TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.])(\d{2,3})")
+# What frames are dropped for: 30000/1001 a second, which are called 30, and twice that.
+_DROPPING_RATE = 30
+
+
+def fitting(timecode: str, rate: Fraction) -> str | None:
+    """The timecode as it may be written at `rate`; None if it is none.
+
+    Where no frames are dropped, nothing but ":" separates.
+    """
+    found = _TIMECODE.fullmatch(timecode.strip())
+    if found is None:
+        return None
+    if round(rate) % _DROPPING_RATE == 0:
+        return found[0]
+    return f"{found[1]}:{found[2]}:{found[3]}:{found[5]}"
 
 
 def later(timecode: str, frames: int, rate: Fraction) -> str:
