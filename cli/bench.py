@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.jobs.pumping import pump
 from cli.options import FILE, matter_options, verbosity_options
 from cli.progress import Item, Progress, ProgressMode, display_for
-from cli.pumping import pump
 from cli.stages import STAGES, milliseconds_by_stage
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
@@ -149,7 +149,7 @@ def _scaled(clip: Path, height: int | None, frames: int | None) -> Iterator[Path
 
 def measure_all(clip: Path, matter: Matter, frame_limit: int | None) -> Result:
     """Every figure of one clip."""
-    from cli.delivery import Delivery
+    from cli.formats.delivery import Delivery
     from cli.video import VideoSink, VideoSource
     from shm_engine.passes import PASSES
 
@@ -176,7 +176,7 @@ def measure(
     clip: Path, matte: Callable[[Iterator[Frame]], Iterator[Matte]], frame_limit: int | None
 ) -> Reading:
     """Decode, matte and encode the clip once, as the matte command does."""
-    from cli.delivery import Delivery
+    from cli.formats.delivery import Delivery
     from cli.video import VideoSink, VideoSource
     from shm_engine.passes import PASSES
 

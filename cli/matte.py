@@ -12,13 +12,13 @@ import click
 
 from cli.batch.displays import display_for_files
 from cli.batch.performing import Plan, perform_folder
-from cli.delivery import Delivery
-from cli.job import Job
-from cli.job_options import HOW_DONE, HOW_STORED, REPORTING, WHAT, job_options
+from cli.formats.delivery import Delivery
+from cli.formats.sequences import as_pattern
+from cli.jobs.job import Job
+from cli.jobs.options import HOW_DONE, HOW_STORED, REPORTING, WHAT, job_options
+from cli.jobs.performing import perform
 from cli.options import FILE, matter_options, memory_option, progress_option, verbosity_options
-from cli.performing import perform
 from cli.progress import ProgressMode, display_for
-from cli.sequences import as_pattern
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913 - a parameter an option
 ) -> None:
     """Cut the people out of INPUT: a movie, a still picture, numbered pictures or a folder."""
     delivery = Delivery(codec=codec, editor=editor, alpha=alpha)
-    # `wishes` are the options of `cli.job_options`, by the names of the fields of a Job.
+    # `wishes` are the options of `cli.jobs.options`, by the names of the fields of a Job.
     if source.is_dir():
         job = Job(source=source, target=target, delivery=delivery, **wishes)
         plan = Plan(jobs=jobs, watches=watches, cluster=cluster)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cli import main as door
-from cli.numbering import numbered_files
+from cli.formats.numbering import numbered_files
 from cli.video import VideoSource
 from shm_engine import read_image, write_image
 from tests.cli.pictures import exr

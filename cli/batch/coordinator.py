@@ -27,9 +27,9 @@ from cli.batch.overview import Overview
 from cli.batch.results import Outcome, Result, printable
 from cli.batch.supplies import Supply
 from cli.batch.units import Unit
-from cli.job import Job
-from cli.record import is_finished, is_untouched, read_record
-from cli.reporting import broken_limits
+from cli.jobs.job import Job
+from cli.jobs.record import is_finished, is_untouched, read_record
+from cli.jobs.reporting import broken_limits
 
 _log = logging.getLogger(__name__)
 

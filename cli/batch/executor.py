@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from cli.job import Job
+from cli.jobs.job import Job
 from cli.progress import Status
 
 

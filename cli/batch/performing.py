@@ -20,7 +20,7 @@ from cli.batch.processes import LocalProcesses
 from cli.batch.results import Outcome, Result, table, write_summary
 from cli.batch.supplies import Supply, WatchedFolder, WholeFolder
 from cli.batch.units import find_units
-from cli.job import Job
+from cli.jobs.job import Job
 from shm_engine.errors import MattingError, OptionsError
 
 _log = logging.getLogger(__name__)

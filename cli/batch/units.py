@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.delivery import Delivery
-from cli.numbering import is_pattern
+from cli.formats.delivery import Delivery
+from cli.formats.numbering import is_pattern
 from shm_engine.errors import MattingError
 
 _MOVIES = (

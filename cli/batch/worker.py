@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from cli.batch.completeness import what_is_missing
 from cli.batch.executor import Advanced, Failed, Finished, Incomplete, Logged, Message, Task
-from cli.identity import digest_of
-from cli.performing import load_matter, perform
+from cli.jobs.identity import digest_of
+from cli.jobs.performing import load_matter, perform
 from cli.progress import Status
 from cli.sentences import sentence_for
 from shm_engine.errors import MattingError

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from cli.background import Background
+from cli.jobs.background import Background
 from shm_engine.errors import OptionsError
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from shm_engine.errors import MattingError, VideoError
 
 if TYPE_CHECKING:
-    from cli.profiles import OutputProfile
+    from cli.formats.profiles import OutputProfile
     from cli.video import VideoInfo, VideoSink
     from shm_engine.types import Matte
 

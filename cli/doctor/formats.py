@@ -12,13 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from cli.delivery import Delivery
 from cli.doctor import sample
 from cli.doctor.findings import Finding, Mark, look
 from cli.doctor.network import Network
-from cli.job import Job
-from cli.performing import perform
-from cli.profiles import PROFILES, OutputProfile
+from cli.formats.delivery import Delivery
+from cli.formats.profiles import PROFILES, OutputProfile
+from cli.jobs.job import Job
+from cli.jobs.performing import perform
 from cli.progress import Silence
 from shm_engine.errors import MattingError
 

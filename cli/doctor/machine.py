@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cli.delivery import Delivery
 from cli.doctor.findings import Finding, Mark, look
-from cli.space import in_words
+from cli.formats.delivery import Delivery
+from cli.jobs.space import in_words
 from shm_engine.errors import MattingError
 
 # Less than this deserves a word: what 4K takes, and a minute of 1080p while it is put together.

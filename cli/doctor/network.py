@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.doctor import sample
 from cli.doctor.findings import Finding, Mark, look
-from cli.performing import load_matter
+from cli.jobs.performing import load_matter
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 

@@ -64,7 +64,7 @@ def write_sample(folder: Path) -> Path:
     """The movie, in FFV1 and uncompressed sound, which every FFmpeg can write; returns its path."""
     import torch
 
-    from cli.delivery import Delivery
+    from cli.formats.delivery import Delivery
     from cli.video import ColourTags, SinkOptions, VideoInfo, VideoSink
     from shm_engine.passes import PASSES
     from shm_engine.types import Frame, Matte

@@ -19,7 +19,7 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from cli.profiles import OutputProfile
+from cli.formats.profiles import OutputProfile
 from cli.video.chapters import in_window
 from cli.video.encoding import Encoder, codec_options, configure
 from cli.video.files import open_movie

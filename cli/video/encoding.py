@@ -11,7 +11,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cli.profiles import OutputProfile
+from cli.formats.profiles import OutputProfile
 from cli.video.hdr_header import x265_parameters
 from cli.video.info import VideoInfo
 from cli.video.storage import Storage

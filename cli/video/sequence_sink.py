@@ -10,9 +10,9 @@ from typing import Any, Self, cast
 import av
 from av.video.frame import VideoFrame
 
+from cli.formats.numbering import numbered, numbered_files
+from cli.formats.profiles import OutputProfile
 from cli.journal import SEGMENT_FRAMES, Journal
-from cli.numbering import numbered, numbered_files
-from cli.profiles import OutputProfile
 from cli.video.encoding import Encoder, check_encoder
 from cli.video.failures import write_failure
 from cli.video.files import open_movie
@@ -64,6 +64,8 @@ class SequenceSink:
         check_encoder(self._profile, self._info, self.storage)
         self._writer = frame_writer(self._info, self.storage, self._pass)
         try:
+            if self.path.parent.parent.is_dir():
+                self.path.parent.mkdir(exist_ok=True)
             self._journal = self.options.journal or Journal.passing(self.path)
         except OSError as error:
             raise write_failure(self.path, error) from error

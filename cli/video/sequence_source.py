@@ -18,7 +18,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from cli.sequences import expand
+from cli.formats.sequences import expand
 from cli.video.describing import colour_tags, depth_of, has_alpha, is_float
 from cli.video.exr import problem_of
 from cli.video.info import BT709, FULL_RANGE, SRGB, ColourTags, VideoInfo

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -16,8 +16,8 @@ import av
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from cli.formats.profiles import OutputProfile
 from cli.journal import SEGMENT_FRAMES, Journal
-from cli.profiles import OutputProfile
 from cli.video.assembly import Recipe, assemble, rehearse, verify
 from cli.video.encoding import Encoder, check_encoder
 from cli.video.failures import write_failure
@@ -89,7 +89,10 @@ class VideoSink:
         self.path = Path(path)
         self.options = options or SinkOptions()
         self.storage = Storage.of(profile, info, output_pass, self.options.alpha)
-        self._info = info
+        # A matte is no light: a display must not map its tones.
+        self._info = (
+            replace(info, mastering=None, content_light=None) if output_pass.is_grey else info
+        )
         self._profile = profile
         self._pass = output_pass
         # An edit list can delay a movie, but what lies before zero it cuts away.

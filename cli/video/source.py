@@ -17,7 +17,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cli.addresses import address_of
+from cli.formats.addresses import address_of
 from cli.video.describing import describe
 from cli.video.failures import read_failure
 from cli.video.files import alpha_decoder, decoder_name, open_address, open_movie

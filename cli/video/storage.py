@@ -9,10 +9,11 @@ from typing import Self
 
 import av
 
-from cli.profiles import PREMULTIPLIED, STRAIGHT, OutputProfile
+from cli.formats.profiles import PREMULTIPLIED, STRAIGHT, OutputProfile
 from cli.video.info import (
     BT601_525,
     BT601_625,
+    BT709,
     FULL_RANGE,
     IDENTITY,
     LIMITED_RANGE,
@@ -72,7 +73,7 @@ class Storage:
             name = _with_samples_of(info, profile, channels) or name
         return cls(
             pixel_format=name,
-            tags=_tags(name, info, profile),
+            tags=_tags(name, info, profile, is_grey=output_pass.is_grey),
             premultiplied=channels == "alpha" and (alpha or profile.alpha_mode) == PREMULTIPLIED,
             is_linear=profile.is_linear,
         )
@@ -93,7 +94,9 @@ def _with_samples_of(info: VideoInfo, profile: OutputProfile, channels: str) -> 
     return None
 
 
-def _tags(pixel_format: str, info: VideoInfo, profile: OutputProfile) -> ColourTags:
+def _tags(
+    pixel_format: str, info: VideoInfo, profile: OutputProfile, *, is_grey: bool
+) -> ColourTags:
     if av.VideoFormat(pixel_format).is_rgb or pixel_format.startswith("gray"):
         matrix, sample_range = IDENTITY, FULL_RANGE
         if pixel_format.startswith("gray"):
@@ -105,7 +108,7 @@ def _tags(pixel_format: str, info: VideoInfo, profile: OutputProfile) -> ColourT
         )
     return ColourTags(
         primaries=info.image_tags.primaries,
-        transfer=LINEAR if profile.is_linear else info.image_tags.transfer,
+        transfer=LINEAR if profile.is_linear else BT709 if is_grey else info.image_tags.transfer,
         matrix=matrix,
         range=sample_range,
     )

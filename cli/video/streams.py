@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
-from cli.addresses import address_of
+from cli.formats.addresses import address_of
 from cli.video.files import decoder_name, open_address, open_movie
 from cli.video.sound import EncodedSound
 from cli.video.tracks import ConvertedText, CopiedTrack, Track, codec_of, is_held
@@ -28,8 +28,9 @@ _IN_MP4 = ("aac", "mp3", "ac3", "eac3", "alac", "flac", "opus")
 # What a container has for subtitles that are text, and what is text.
 _TEXT_OF = {"mov": "mov_text", "mp4": "mov_text", "matroska": "subrip", "webm": "webvtt"}
 _TEXTS = ("ass", "mov_text", "ssa", "subrip", "text", "webvtt")
-# FFmpeg's name for what GoPro cameras measure, of all data the one kind that it writes as it should.
-_MEASUREMENTS = "bin_data"
+# FFmpeg's name for what GoPro cameras measure, of all data in QuickTime the one kind that it writes
+# as it should; from elsewhere it may be anything.
+_MEASUREMENTS, _QUICKTIME = "bin_data", "mov,mp4"
 # How much later than its end a window is looked for in a file whose streams are not in step.
 _OUT_OF_STEP_SECONDS = 10
 
@@ -164,7 +165,8 @@ class StreamCopy:
                 name = stream.metadata.get("filename", "without a name")
                 self._leave_out(f"The attachment {name}", f"{container} has no attachments")
         elif stream.type == "data" and not _is_made_anew(stream):
-            if stream.name == _MEASUREMENTS and is_held(stream, self._output):
+            is_known = stream.name == _MEASUREMENTS and _QUICKTIME in self._container.format.name
+            if is_known and is_held(stream, self._output):
                 return CopiedTrack(stream, self._output, self._window.delay)
             kind = stream.metadata.get("handler_name", "").strip() or stream.name or "unknown"
             self._leave_out(f"A data stream ({kind})", f"it cannot be copied to {container}")

@@ -13,8 +13,8 @@ from cli.batch.overview import Overview
 from cli.batch.results import Result
 from cli.batch.supplies import Supply, WholeFolder
 from cli.batch.units import Findings, find_units
-from cli.job import Job
-from cli.record import write_record
+from cli.jobs.job import Job
+from cli.jobs.record import write_record
 
 Ending = Callable[[Task], Sequence[Message]]
 

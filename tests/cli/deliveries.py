@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import SinkOptions, VideoSink, VideoSource
 from shm_engine.passes import PASSES
 from shm_engine.types import Matte

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import SinkOptions, VideoInfo, VideoSink, VideoSource
 from shm_engine.passes import PASSES, Pass
 from shm_engine.types import Frame, Matte

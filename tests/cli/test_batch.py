@@ -23,7 +23,7 @@ from cli.batch.results import (
     Outcome,
 )
 from cli.batch.supplies import WholeFolder
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.progress import Status
 from cli.report.limits import Limit
 from tests.cli.batches import (

@@ -24,8 +24,8 @@ from cli.batch import supplies
 from cli.batch.displays import FilesStatus
 from cli.batch.performing import Plan, perform_folder
 from cli.batch.results import SUMMARY_NAME
-from cli.job import Job
-from cli.record import read_record
+from cli.jobs.job import Job
+from cli.jobs.record import read_record
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.images import read_image, write_image
 from shm_engine.options import MatterOptions
@@ -301,6 +301,7 @@ def test_a_killed_worker_costs_its_file_a_second_try_and_the_others_nothing(
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.long
 def test_ctrl_c_stops_all_workers_in_order_and_the_next_run_does_the_rest(
     clips: Path, random_weights: Path
 ) -> None:
@@ -360,7 +361,7 @@ import signal, sys
 from pathlib import Path
 from cli.batch.displays import FilesSilence
 from cli.batch.performing import Plan, perform_folder
-from cli.job import Job
+from cli.jobs.job import Job
 from shm_engine.options import MatterOptions
 
 if __name__ == "__main__":

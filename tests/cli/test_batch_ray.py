@@ -20,8 +20,8 @@ from cli.batch.overview import Overview
 from cli.batch.ray_cluster import RayCluster, Share, share_of
 from cli.batch.supplies import WholeFolder
 from cli.batch.units import find_units
-from cli.job import Job
-from cli.record import record_path
+from cli.jobs.job import Job
+from cli.jobs.record import record_path
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 from tests.cli.clips import Clip, decode

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.batch.units import MOVIE_SUFFIXES, PICTURE_SUFFIXES, Findings, find_units
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from shm_engine import images
 from shm_engine.errors import MattingError
 

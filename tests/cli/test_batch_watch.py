@@ -17,8 +17,8 @@ from cli.batch.results import (
     Result,
 )
 from cli.batch.supplies import WatchedFolder
-from cli.job import Job
-from cli.record import is_finished
+from cli.jobs.job import Job
+from cli.jobs.record import is_finished
 from tests.cli.batches import (
     Recorder,
     Script,

@@ -18,7 +18,7 @@ from cli.batch import worker as module
 from cli.batch.completeness import what_is_missing
 from cli.batch.executor import Advanced, Failed, Finished, Incomplete, Logged, Message, Task
 from cli.batch.worker import Worker, forwarding_logs, setup_for, with_share
-from cli.job import Job
+from cli.jobs.job import Job
 from shm_engine.options import MatterOptions
 from tests.cli.clips import Clip, cut
 from tests.cli.test_matte import HalfMatter

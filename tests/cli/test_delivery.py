@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from cli.delivery import CODECS, Delivery
-from cli.editors import EDITORS
-from cli.numbering import numbered_files
-from cli.profiles import PROFILES, OutputProfile
+from cli.formats.delivery import CODECS, Delivery
+from cli.formats.editors import EDITORS
+from cli.formats.numbering import numbered_files
+from cli.formats.profiles import PROFILES, OutputProfile
 from cli.video import SequenceSink, SinkOptions, VideoSink, VideoSource
 from shm_engine.compositing import as_unit, srgb_to_linear
 from shm_engine.errors import OptionsError, VideoError

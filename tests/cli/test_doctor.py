@@ -24,9 +24,9 @@ import torch
 from cli import main as door
 from cli.doctor import command, formats, machine, network, parts, sample
 from cli.doctor.findings import Finding, Mark
-from cli.job import Job
-from cli.performing import perform
-from cli.profiles import PROFILES
+from cli.formats.profiles import PROFILES
+from cli.jobs.job import Job
+from cli.jobs.performing import perform
 from cli.progress import Display
 from cli.video import VideoSource, abilities
 from shm_engine import Matter, MatterOptions, checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import SequenceSink, SequenceSource, VideoSink, VideoSource
 from cli.video.planes import light_of
 from shm_engine.compositing import as_unit, encoded_from_display, linear_to_srgb

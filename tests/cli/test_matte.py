@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from cli import main as door
-from cli import pumping
+from cli.jobs import pumping
 from cli.options import PASS_NAMES
 from shm_engine import Matter, MatterOptions, read_image, write_image
 from shm_engine.passes import PASSES

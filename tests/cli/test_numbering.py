@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.numbering import is_pattern, numbered, numbered_files
+from cli.formats.numbering import is_pattern, numbered, numbered_files
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import av
 import pytest
 from av.packet import Packet
 
-from cli.profiles import PROFILES
+from cli.formats.profiles import PROFILES
 from cli.video.encoding import Encoder
 from cli.video.info import VideoInfo
 from cli.video.packet_log import PacketLog

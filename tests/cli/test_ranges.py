@@ -11,13 +11,13 @@ import av
 import pytest
 import torch
 
-from cli.job import Job
+from cli.formats.numbering import numbered_files
+from cli.jobs.job import Job
+from cli.jobs.performing import perform
+from cli.jobs.record import is_finished, read_record
+from cli.jobs.time_range import TimeRange
 from cli.journal import SEGMENT_FRAMES
-from cli.numbering import numbered_files
-from cli.performing import perform
 from cli.progress import Silence
-from cli.record import is_finished, read_record
-from cli.time_range import TimeRange
 from cli.video import VideoSource
 from shm_engine.compositing import as_unit
 from shm_engine.errors import MattingError, OptionsError

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from cli import record
-from cli.background import Background
-from cli.delivery import Delivery
-from cli.identity import identity_of
-from cli.job import Job
-from cli.record import (
+from cli.formats.delivery import Delivery
+from cli.jobs import record
+from cli.jobs.background import Background
+from cli.jobs.identity import identity_of
+from cli.jobs.job import Job
+from cli.jobs.record import (
     WITHOUT_EFFECT,
     is_finished,
     is_untouched,
@@ -294,8 +294,8 @@ def test_records_are_compared_without_importing_anything_slow(finished: Job) -> 
     script = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from cli.job import Job\n"
-        "from cli.record import is_finished, versions\n"
+        "from cli.jobs.job import Job\n"
+        "from cli.jobs.record import is_finished, versions\n"
         f"job = Job(source=Path({str(finished.source)!r}), target=Path({str(finished.target)!r}))\n"
         "assert is_finished(job) and versions()\n"
         "assert not {'torch', 'av', 'cv2', 'numpy'} & set(sys.modules)\n"

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from cli.job import Job
+from cli.formats.numbering import numbered_files
+from cli.jobs.job import Job
+from cli.jobs.performing import perform
 from cli.journal import SEGMENT_FRAMES
-from cli.numbering import numbered_files
-from cli.performing import perform
 from cli.progress import Silence
 from shm_engine import Matter
 from shm_engine.checkpoint import load_checkpoint
@@ -70,8 +70,10 @@ def contents(target: Path) -> list[bytes]:
     "name",
     [
         "out.mov",
-        "f_%04d.png",
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("a.mkv", "a.webm", "out.mp4")),
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("f_%04d.png", "a.mkv", "a.webm", "out.mp4")
+        ),
     ],
 )
 def test_a_resumed_run_gives_the_same_bytes(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.sequences import as_pattern, expand, is_sequence
+from cli.formats.sequences import as_pattern, expand, is_sequence
 from shm_engine.errors import VideoError
 
 

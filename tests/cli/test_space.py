@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from cli.profiles import PROFILES
-from cli.space import check_space, in_words
+from cli.formats.profiles import PROFILES
+from cli.jobs.space import check_space, in_words
 from cli.video import VideoInfo
 from shm_engine.errors import MattingError
 
@@ -46,7 +46,7 @@ def test_numbered_pictures_need_their_size_once(
 
 
 def test_the_estimate_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="cli.space")
+    caplog.set_level(logging.INFO, logger="cli.jobs.space")
     check_space(tmp_path / "out.mov", PRORES, INFO, 10)
     assert "MB will be written" in caplog.text
 

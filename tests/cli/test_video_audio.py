@@ -13,7 +13,7 @@ import torch
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import SinkOptions, VideoSink, VideoSource
 from shm_engine.passes import PASSES
 from shm_engine.types import Matte

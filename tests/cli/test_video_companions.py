@@ -18,10 +18,10 @@ from av.subtitles.subtitle import SubtitleSet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from cli.job import Job
-from cli.performing import perform
+from cli.jobs.job import Job
+from cli.jobs.performing import perform
+from cli.jobs.time_range import TimeRange
 from cli.progress import Silence
-from cli.time_range import TimeRange
 from cli.video.chapters import in_window
 from cli.video.streams import Window
 from tests.cli.clips import Clip
@@ -270,13 +270,14 @@ def test_chapters_are_cut_and_moved_with_the_picture(
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("codec", ["klv", "bin_data"])
 def test_data_that_cannot_be_copied_is_told_once_a_stream(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, container: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, codec: str, container: str
 ) -> None:
     def add(output: OutputContainer) -> list[Packet[Any]]:
         packets: list[Packet[Any]] = []
         for _ in range(2):
-            stream = output.add_data_stream("klv")
+            stream = output.add_data_stream(codec)
             packet: Packet[Any] = Packet(b"\x06\x0e+4\x02\x0b\x01\x01" + bytes(20))
             packet.stream, packet.time_base = stream, Fraction(1, 90000)
             packet.pts = packet.dts = 0
@@ -286,7 +287,7 @@ def test_data_that_cannot_be_copied_is_told_once_a_stream(
     source = write(tmp_path / "in.ts", add, "libx264")
     target = deliver(source, tmp_path / f"out.{container}")
     kind = "matroska" if container == "mkv" else container
-    sentence = f"A data stream (klv) of in.ts is left out: it cannot be copied to {kind}."
+    sentence = f"A data stream ({codec}) of in.ts is left out: it cannot be copied to {kind}."
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
         sentence
     ] * 2

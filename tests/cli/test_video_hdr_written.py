@@ -10,11 +10,13 @@ from pathlib import Path
 import av
 import pytest
 
-from cli.delivery import CODECS, Delivery
-from cli.profiles import PROFILES
-from cli.video import VideoInfo, VideoSource
+from cli.formats.delivery import CODECS, Delivery
+from cli.formats.profiles import PROFILES
+from cli.video import ColourTags, VideoInfo, VideoSource
 from cli.video.hdr import ContentLight, MasteringDisplay, as_numbers
 from cli.video.hdr_header import template, x265_parameters
+from cli.video.storage import Storage
+from shm_engine.passes import PASSES
 from tests.cli.clips import Clip
 from tests.cli.deliveries import deliver
 
@@ -177,3 +179,12 @@ def test_a_record_has_it_in_numbers() -> None:
         "luminance": [0.005, 1000.0],
         "content_light": [1000, 400],
     }
+
+
+def test_a_matte_of_hdr_is_no_hdr() -> None:
+    info = VideoInfo(width=64, height=48, tags_read=ColourTags(primaries=9, transfer=16, matrix=9))
+    for profile in PROFILES:
+        storage = Storage.of(profile, info, PASSES["alpha"])
+        assert storage.tags.transfer == (8 if profile.is_linear else 1)
+        if profile.has_alpha and not profile.is_linear:
+            assert Storage.of(profile, info, PASSES["rgba"]).tags.transfer == 16

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import VideoInfo, VideoSink
 from shm_engine.errors import OptionsError
 from shm_engine.passes import PASSES, composite_over

@@ -16,8 +16,8 @@ import pytest
 from av.packet import Packet
 from av.stream import Disposition
 
-from cli.delivery import Delivery
-from cli.time_range import TimeRange
+from cli.formats.delivery import Delivery
+from cli.jobs.time_range import TimeRange
 from cli.video import VideoSource
 from cli.video.assembly import Recipe, assemble
 from cli.video.storage import Storage
@@ -272,7 +272,8 @@ def test_sound_that_changes_its_layout_on_the_way_stays_in_step(
             packet.stream = picture if packet.stream.type == "video" else sound
             output.mux(packet)
     after = witness(deliver(source, tmp_path / f"out.{container}"))
-    assert after.layout == layouts[0].replace("(side)", "")
+    # Of the two FFmpeg takes one for the layout of the whole.
+    assert after.layout in [layout.removesuffix("(side)") for layout in layouts]
     assert abs(after.offset) <= IN_STEP
     assert float(after.sound_end) == pytest.approx(1, abs=0.04)
 
@@ -321,8 +322,8 @@ def test_pictures_are_written_as_they_come_however_rare_the_rest(tmp_path: Path)
 
 
 def test_a_part_has_the_sound_and_the_clap_of_its_part(tmp_path: Path) -> None:
-    from cli.job import Job
-    from cli.performing import perform
+    from cli.jobs.job import Job
+    from cli.jobs.performing import perform
     from cli.progress import Silence
     from tests.cli.test_ranges import Flat
 

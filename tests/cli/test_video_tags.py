@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from cli.delivery import Delivery
+from cli.formats.delivery import Delivery
 from cli.video import VideoInfo, VideoSink, VideoSource
 from cli.video.metadata import container_tags, statement, stream_tags
 from cli.video.timecode import fitting

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cli.addresses import address_of
+from cli.formats.addresses import address_of
 from cli.video import VideoSource
 from shm_engine.errors import VideoError
 from shm_engine.types import Frame

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
-from cli.time_range import TimeRange
+from cli.jobs.time_range import TimeRange
 
 if TYPE_CHECKING:
     from cli.video import VideoInfo

@@ -6,14 +6,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from cli.identity import Identity
-from cli.job import Job
-from cli.numbering import is_pattern, numbered_files
-from cli.record import Record, read_record
+from cli.formats.numbering import is_pattern, numbered_files
+from cli.jobs.identity import Identity
+from cli.jobs.job import Job
+from cli.jobs.record import Record, read_record
 from shm_engine.errors import MattingError
 
 if TYPE_CHECKING:
-    from cli.profiles import OutputProfile
+    from cli.formats.profiles import OutputProfile
     from cli.video import Splice
 
 

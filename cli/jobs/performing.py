@@ -8,15 +8,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.identity import identity_of
-from cli.job import Job, check_paths, is_picture
+from cli.formats.profiles import PREMULTIPLIED, STRAIGHT
+from cli.formats.sequences import expand, is_sequence
+from cli.jobs.identity import identity_of
+from cli.jobs.job import Job, check_paths, is_picture
+from cli.jobs.movie import Load, matte_movie
+from cli.jobs.record import is_finished, write_record
+from cli.jobs.reporting import broken_limits
 from cli.memory import allowance
-from cli.movie import Load, matte_movie
-from cli.profiles import PREMULTIPLIED, STRAIGHT
 from cli.progress import Display, Progress
-from cli.record import is_finished, write_record
-from cli.reporting import broken_limits
-from cli.sequences import expand, is_sequence
 from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 

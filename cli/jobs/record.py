@@ -17,9 +17,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from cli.identity import Identity, digest_of, identity_of
-from cli.job import Job
-from cli.numbering import is_pattern, numbered_files
+from cli.formats.numbering import is_pattern, numbered_files
+from cli.jobs.identity import Identity, digest_of, identity_of
+from cli.jobs.job import Job
 from shm_engine import __version__
 from shm_engine.errors import MattingError
 from shm_engine.files import replacing
@@ -91,7 +91,7 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case None | bool() | int() | float() | str():
             return value
-    raise TypeError(f"cli.record cannot write a {type(value).__name__} as a setting")
+    raise TypeError(f"cli.jobs.record cannot write a {type(value).__name__} as a setting")
 
 
 def _shipped_weights() -> Path:

@@ -11,26 +11,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.addresses import address_of
-from cli.cutting import Cut, Gap, Part, Whole
-from cli.identity import Identity, identity_of, identity_of_address
-from cli.job import Job
+from cli.formats.addresses import address_of
+from cli.formats.numbering import is_pattern
+from cli.formats.sequences import expand, is_sequence
+from cli.jobs.cutting import Cut, Gap, Part, Whole
+from cli.jobs.identity import Identity, identity_of, identity_of_address
+from cli.jobs.job import Job
+from cli.jobs.pumping import pump
+from cli.jobs.record import amend_record, settings_of, write_record
+from cli.jobs.reporting import Reporter
+from cli.jobs.space import check_space
+from cli.jobs.splicing import finished, splice_for
 from cli.journal import Journal
 from cli.logs import noting_warnings
 from cli.memory import Allowance, allowance
-from cli.numbering import is_pattern
 from cli.progress import Display, Progress
-from cli.pumping import pump
-from cli.record import amend_record, settings_of, write_record
-from cli.reporting import Reporter
-from cli.sequences import expand, is_sequence
-from cli.space import check_space
-from cli.splicing import finished, splice_for
 from shm_engine import __version__
 from shm_engine.options import MatterOptions
 
 if TYPE_CHECKING:
-    from cli.profiles import OutputProfile
+    from cli.formats.profiles import OutputProfile
     from cli.video import SequenceSink, SequenceSource, Splice, VideoInfo, VideoSink, VideoSource
     from shm_engine.matter import Matter
     from shm_engine.passes import Pass
@@ -205,6 +205,8 @@ def _last_draft(journal: Journal) -> Draft | None:
 
 def _about(plan: Plan, sink: VideoSink | SequenceSink, frames: int) -> dict[str, Any]:
     """What the record says of the output."""
+    from cli.video.hdr import as_numbers
+
     info, storage = plan.info, sink.storage
     return {
         "profile": plan.profile.name,
@@ -217,6 +219,7 @@ def _about(plan: Plan, sink: VideoSink | SequenceSink, frames: int) -> dict[str,
         "frame_rate": str(info.frame_rate),
         "bits": info.bit_depth,
         "colour": asdict(storage.tags),
+        "hdr": as_numbers(info.mastering, info.content_light),
         "first_timecode": info.timecode,
         "is_sequence": is_pattern(plan.job.target),
     }

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 import click
 
-from cli.background import Background
-from cli.delivery import CODECS
-from cli.editors import EDITORS
+from cli.formats.delivery import CODECS
+from cli.formats.editors import EDITORS
+from cli.formats.profiles import ALPHA_MODES
+from cli.jobs.background import Background
+from cli.jobs.time_range import TimeRange
 from cli.options import FILE, PASS_NAMES, Command
-from cli.profiles import ALPHA_MODES
 from cli.report.limits import Limit
-from cli.time_range import TimeRange
 from shm_engine.errors import OptionsError
 
 Value = TypeVar("Value")

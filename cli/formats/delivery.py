@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.editors import EDITORS
-from cli.numbering import is_pattern
-from cli.profiles import ALPHA_MODES, PROFILES, OutputProfile
+from cli.formats.editors import EDITORS
+from cli.formats.numbering import is_pattern
+from cli.formats.profiles import ALPHA_MODES, PROFILES, OutputProfile
 from shm_engine.errors import OptionsError, VideoError
 
 CODECS = tuple(profile.name for profile in PROFILES)

@@ -10,14 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.addresses import address_of
-from cli.background import Background
-from cli.delivery import Delivery
+from cli.formats.addresses import address_of
+from cli.formats.delivery import Delivery
+from cli.formats.numbering import is_pattern, numbered_files
+from cli.formats.sequences import is_sequence
+from cli.jobs.background import Background
+from cli.jobs.time_range import TimeRange
 from cli.journal import journal_folder
-from cli.numbering import is_pattern, numbered_files
 from cli.report.limits import Limit
-from cli.sequences import is_sequence
-from cli.time_range import TimeRange
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
 

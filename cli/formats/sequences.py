@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.numbering import is_pattern, numbered, numbered_files
+from cli.formats.numbering import is_pattern, numbered, numbered_files
 from shm_engine.errors import VideoError
 
 SUFFIXES = frozenset(

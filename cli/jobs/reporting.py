@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from cli.job import Job
-from cli.record import read_record, settings_of, versions
+from cli.jobs.job import Job
+from cli.jobs.record import read_record, settings_of, versions
 
 if TYPE_CHECKING:
     from cli.video import VideoInfo

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.profiles import OutputProfile
+from cli.formats.profiles import OutputProfile
 from shm_engine.errors import MattingError
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How files are named and stored: formats, editors, numbered pictures, addresses; opens none."""
