@@ -12,7 +12,7 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from cli.report.timecode import clock
+from cli.report.clock import clock
 
 # The plot in its own units.
 _WIDE, _TALL = 1000, 100

@@ -6,9 +6,10 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from cli.formats.timecode import timecode_of
 from cli.report.about import About
+from cli.report.clock import clock
 from cli.report.findings import WORTH_A_LOOK, Moment, Picture
-from cli.report.timecode import clock, timecode
 
 
 def moments(worst: Sequence[Moment], about: About) -> str:
@@ -96,5 +97,5 @@ def _when(picture: Picture, about: About) -> str:
     seconds = clock(picture.seconds, 2)
     if about.frame_rate is None:
         return f"<b>{seconds}</b> <span>frame {picture.index}</span>"
-    code = timecode(picture.index, about.frame_rate, about.first_timecode)
+    code = timecode_of(picture.index, about.frame_rate, about.first_timecode)
     return f"<b>{code}</b> <span>frame {picture.index}, {seconds}</span>"

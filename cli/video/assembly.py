@@ -20,6 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from cli.formats.profiles import OutputProfile
+from cli.formats.timecode import fitting, later
 from cli.video.chapters import in_window
 from cli.video.encoding import Encoder, codec_options, configure
 from cli.video.files import open_movie
@@ -29,7 +30,6 @@ from cli.video.metadata import container_tags, stream_tags
 from cli.video.output_file import OutputFile
 from cli.video.storage import Storage
 from cli.video.streams import StreamCopy, Window
-from cli.video.timecode import fitting, later
 from cli.video.truncation import missing_bytes
 from shm_engine.errors import VideoError
 

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from cli.formats.timecode import timecode_of
 from cli.report.about import About
 from cli.report.charts import Axis, Chart, Pin, draw
+from cli.report.clock import clock
 from cli.report.findings import Box, Findings, Moment, Picture, Reason, Series
 from cli.report.limits import Limit
 from cli.report.page import page, write_page
-from cli.report.timecode import clock, timecode
 from shm_engine.errors import MattingError
 
 # Elements of HTML that have no end.
@@ -278,7 +279,7 @@ def test_marks_that_would_overlap_are_put_above_one_another() -> None:
     ],
 )
 def test_time_codes_count_as_smpte_does(index: int, rate: Fraction, first: str, shown: str) -> None:
-    assert timecode(index, rate, first) == shown
+    assert timecode_of(index, rate, first) == shown
 
 
 @pytest.mark.parametrize(

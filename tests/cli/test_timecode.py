@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from cli.video.timecode import later
+from cli.formats.timecode import later
 
 NTSC, FILM, PAL = Fraction(30000, 1001), Fraction(24000, 1001), Fraction(25)
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from cli.formats.delivery import Delivery
+from cli.formats.timecode import fitting
 from cli.video import VideoInfo, VideoSink, VideoSource
 from cli.video.metadata import container_tags, statement, stream_tags
-from cli.video.timecode import fitting
 from shm_engine import __version__
 from shm_engine.compositing import as_unit
 from shm_engine.errors import VideoError

@@ -24,6 +24,11 @@ def fitting(timecode: str, rate: Fraction) -> str | None:
     return f"{found[1]}:{found[2]}:{found[3]}:{found[5]}"
 
 
+def timecode_of(frame_index: int, rate: Fraction, first: str | None) -> str:
+    """The timecode of a frame of a movie whose first frame has `first`; zero if that is none."""
+    return later(fitting(first or "", rate) or "00:00:00:00", frame_index, rate)
+
+
 def later(timecode: str, frames: int, rate: Fraction) -> str:
     """The timecode so many frames after `timecode`, which is returned as it is if it is none.
 
