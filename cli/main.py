@@ -78,8 +78,10 @@ def group() -> None:
     """Cut the people out of INPUT, a movie or a still picture, with a soft alpha.
 
     \b
-      shm-matte clip.mp4 -o cutout.mov        ProRes 4444 with alpha
-      shm-matte portrait.jpg -o cutout.png    PNG with alpha
+      shm-matte clip.mp4 -o cutout.mov         ProRes 4444 with alpha
+      shm-matte clip.mp4 -o cutout --for nuke  what a program reads best
+      shm-matte portrait.jpg -o cutout.png     PNG with alpha
+      shm-matte footage -o cutouts             all of a folder, overnight
     """
 
 

@@ -76,7 +76,10 @@ WHAT = (
 )
 HOW_STORED = (
     click.option(
-        "--codec", type=click.Choice(CODECS), help="The format, where the name says too little."
+        "--codec",
+        metavar="NAME",
+        type=click.Choice(CODECS),
+        help=f"The format, where the name says too little: {', '.join(CODECS)}.",
     ),
     click.option(
         "--for",
