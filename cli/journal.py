@@ -79,9 +79,9 @@ class Journal:
         """
         folder = journal_folder(target)
         journal = cls(folder, json.loads(json.dumps(key)))
-        found = _read(folder)
         folder.mkdir(parents=True, exist_ok=True)
         journal._take_lock(target)
+        found = _read(folder)
         if found is None or (overwrites and not resumes):
             journal._clear()
             return journal

@@ -13,8 +13,8 @@ import click
 from cli.batch.displays import display_for_files
 from cli.batch.performing import Plan, perform_folder
 from cli.formats.delivery import Delivery
-from cli.formats.sequences import as_pattern
-from cli.jobs.job import Job
+from cli.formats.sequences import as_pattern, is_sequence
+from cli.jobs.job import Job, is_picture
 from cli.jobs.options import HOW_DONE, HOW_STORED, REPORTING, WHAT, job_options
 from cli.jobs.performing import perform
 from cli.options import FILE, matter_options, memory_option, progress_option, verbosity_options
@@ -73,7 +73,10 @@ def command(  # noqa: PLR0913 - a parameter an option
     if jobs is not None or watches or cluster is not None:
         raise click.UsageError("--jobs, --watch and --cluster need a folder as INPUT")
     job = Job(
-        source=as_pattern(source), target=_named(target, delivery), delivery=delivery, **wishes
+        source=as_pattern(source),
+        target=_named(target, source, delivery),
+        delivery=delivery,
+        **wishes,
     )
     started = time.monotonic()
     frames = perform(job, display_for(progress))
@@ -83,9 +86,10 @@ def command(  # noqa: PLR0913 - a parameter an option
         _log.info("wrote %s: %s in %.1f s", job.target, counted, seconds)
 
 
-def _named(target: Path, delivery: Delivery) -> Path:
+def _named(target: Path, source: Path, delivery: Delivery) -> Path:
     """The output's full name."""
     if not target.suffix and (delivery.codec or delivery.editor):
-        target = delivery.named(target)
+        is_still = is_picture(source) and not is_sequence(source)
+        target = target.with_name(f"{target.name}.png") if is_still else delivery.named(target)
     # A link stays a link: what it points to is written.
     return Path(os.path.realpath(target)) if target.is_symlink() else as_pattern(target)

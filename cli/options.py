@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +26,23 @@ from shm_engine.options import (
 # The keys of PASSES in shm_engine.passes, which imports torch, and the one with a background.
 PASS_NAMES = ("rgba", "alpha", "foreground", "trimap", "composite")
 
+
 # click's own checks are off: what is wrong with a file is told by whoever opens it.
-FILE = click.Path(path_type=Path, readable=False)
+class _FileName(click.Path):
+    """A path, but not the empty one, which would be the current folder."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        if str(value) == "":
+            self.fail("the name is empty; give a file or a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = _FileName(path_type=Path, readable=False)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -129,14 +129,13 @@ class Coordinator:
     def _job(self, attempt: _Attempt) -> Job:
         unit, wishes = attempt.unit, self._wishes
         is_again = attempt.number > 1
-        delivery = wishes.delivery
-        if unit.is_picture:  # codecs are for movies
-            delivery = replace(delivery, codec=None, editor=None)
+        if unit.is_picture:  # codecs, parts and figures are for movies
+            delivery = replace(wishes.delivery, codec=None, editor=None)
+            wishes = replace(wishes, delivery=delivery, limits=(), time_range=None, splices=False)
         return replace(
             wishes,
             source=unit.source,
             target=unit.target,
-            delivery=delivery,
             report=_report(wishes, unit),
             # Nobody is there to say so; who wants to begin anew says --overwrite.
             resumes=wishes.resumes or not wishes.overwrites or is_again,

@@ -19,7 +19,7 @@ from cli.batch.overview import Overview
 from cli.batch.processes import LocalProcesses
 from cli.batch.results import Outcome, Result, table, write_summary
 from cli.batch.supplies import Supply, WatchedFolder, WholeFolder
-from cli.batch.units import find_units
+from cli.batch.units import MOVIE_SUFFIXES, PICTURE_SUFFIXES, find_units
 from cli.jobs.job import Job
 from shm_engine.errors import MattingError, OptionsError
 
@@ -75,6 +75,8 @@ def perform_folder(job: Job, plan: Plan, display: FilesDisplay) -> None:
 def _check_folders(source: Path, target: Path) -> None:
     if target.exists() and not target.is_dir():
         raise MattingError(f"{target} is a file; give a folder for the results", path=target)
+    if target.suffix.lower() in MOVIE_SUFFIXES | PICTURE_SUFFIXES and not target.exists():
+        raise OptionsError(f"{source} is a folder, and {target} the name of a file; give a folder")
     if target.exists() and target.samefile(source):
         raise MattingError(f"OUTPUT is the folder {source} itself; give another", path=target)
     try:

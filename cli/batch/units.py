@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cli.formats.delivery import Delivery
 from cli.formats.numbering import is_pattern
+from cli.jobs.record import read_record
 from shm_engine.errors import MattingError
 
 _MOVIES = (
@@ -50,7 +51,7 @@ class Findings:
 
 
 def find_units(folder: Path, output: Path, delivery: Delivery) -> Findings:
-    """The movies and pictures below `folder`, without those below `output`.
+    """The movies and pictures below `folder`, without those below `output` and other results.
 
     clip.mp4 becomes clip.mov, or what the delivery makes of clip. Where that would be the name of
     two results, as with take.mp4 and take.mkv, both keep their whole names: take.mp4.mov,
@@ -60,7 +61,7 @@ def find_units(folder: Path, output: Path, delivery: Delivery) -> Findings:
     """
     seen = {_key(output)} if output.is_dir() else set()
     unreadable: list[Path] = []
-    files = list(_files(folder, seen, unreadable))
+    files = [path for path in _files(folder, seen, unreadable) if read_record(path) is None]
     kinds = {path: _is_picture(path) for path in files}
     sources = [path for path in files if kinds[path] is not None]
     places = _places([path.relative_to(folder) for path in sources], delivery)

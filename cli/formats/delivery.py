@@ -84,7 +84,12 @@ class Delivery:
         )
         advice = f"use {' or '.join(examples)}" if examples else "use prores4444 or vp9"
         if needs_alpha and (fits or suffix in _WITHOUT_ALPHA):
-            return f"{suffix} cannot hold an alpha channel; {advice}"
+            return f"{suffix} cannot hold an alpha channel; {advice}, or --pass composite"
+        is_numbered = is_pattern(path)
+        if any(suffix in known.suffixes and known.is_sequence != is_numbered for known in wanted):
+            if is_numbered:
+                return f"{suffix} holds a whole movie; write a name without a number"
+            return f"{suffix} holds one picture; write {path.stem}/%05d{suffix}, or use .mov"
         if not suffix:
             return f"the name has no suffix to say its format; {advice}"
         if self.editor is not None:

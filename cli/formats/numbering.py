@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-_PLACE = re.compile(r"%0?(\d*)d")
+# A width begins with a zero: "my%20day" is no pattern.
+_PLACE = re.compile(r"%(?:0(\d{1,2}))?d")
 
 
 def is_pattern(path: Path) -> bool:

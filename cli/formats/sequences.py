@@ -13,7 +13,7 @@ SUFFIXES = frozenset(
     {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".exr", ".dpx", ".bmp", ".jp2", ".ppm"}
 )
 
-_PLACES = re.compile(r"%\d*d")
+_PLACES = re.compile(r"%(?:0\d{1,2})?d")
 # A single one is part of a name: "take #2.png".
 _MARKS = re.compile("#{2,}")
 

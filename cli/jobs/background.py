@@ -65,16 +65,20 @@ class Background:
 
     @contextmanager
     def behind(
-        self, size: tuple[int, int], pixel_aspect: float = 1.0
+        self,
+        size: tuple[int, int],
+        pixel_aspect: float = 1.0,
+        start_seconds: Fraction | None = None,
     ) -> Iterator[torch.Tensor | Behind]:
         """What `composite_over` takes, for pictures of a size (height, width).
 
         Pictures keep their proportions, fill the size and lose what is too much at both ends. A
-        movie begins with the first matte it is asked for, and again when it ends.
+        movie begins again when it ends.
         pixel_aspect: width over height of the pixels that are filled.
+        start_seconds: the time at which a movie begins; None is that of the first matte.
         """
         if self.movie is not None:
-            with MovingBackground(self.movie, size, pixel_aspect) as moving:
+            with MovingBackground(self.movie, size, pixel_aspect, start_seconds) as moving:
                 yield moving
             return
         import torch
@@ -92,9 +96,15 @@ class Background:
 class MovingBackground:
     """The frames of a movie, each as long as it is shown there, from zero on, again and again."""
 
-    def __init__(self, path: Path, size: tuple[int, int], pixel_aspect: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        pixel_aspect: float,
+        start_seconds: Fraction | None,
+    ) -> None:
         self._path, self._size, self._aspect = path, size, pixel_aspect
-        self._start: Fraction | None = None
+        self._start = start_seconds
         self._round = Fraction(0)  # when this showing began
         self._end = Fraction(0)  # when the picture at hand ends, after that
         self._picture: torch.Tensor | None = None

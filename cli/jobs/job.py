@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cli.formats.addresses import address_of
 from cli.formats.delivery import Delivery
 from cli.formats.numbering import is_pattern, numbered_files
-from cli.formats.sequences import is_sequence
+from cli.formats.sequences import expand, is_sequence
 from cli.jobs.background import Background
 from cli.jobs.time_range import TimeRange
 from cli.journal import journal_folder
@@ -79,14 +79,19 @@ class Job:
         return self.pass_name == "rgba"
 
     @contextmanager
-    def pass_for(self, size: tuple[int, int], pixel_aspect: float) -> Iterator[Pass]:
-        """The pass for pictures of a size (height, width), while it is needed."""
+    def pass_for(
+        self, size: tuple[int, int], pixel_aspect: float, start_seconds: Fraction | None = None
+    ) -> Iterator[Pass]:
+        """The pass for pictures of a size (height, width), while it is needed.
+
+        start_seconds: when the movie begins; None if only a part of it is shown.
+        """
         from shm_engine.passes import PASSES, composite_over
 
         if self.background is None:
             yield PASSES[self.pass_name]
             return
-        with self.background.behind(size, pixel_aspect) as behind:
+        with self.background.behind(size, pixel_aspect, start_seconds) as behind:
             yield composite_over(behind)
 
 
@@ -95,14 +100,45 @@ def check_paths(job: Job) -> None:
     source, target = job.source, job.target
     if not is_sequence(source) and address_of(source) is None:
         _check_source(source)
-    behind = None if job.background is None else job.background.file
-    for read in (source, job.model, behind):
-        if read is not None and read.exists() and target.exists() and target.samefile(read):
-            raise MattingError(f"OUTPUT is the same file as {read}, which is read; give another")
-    is_begun = job.resumes and journal_folder(target).exists()
+    if job.model is not None and not job.model.is_file():
+        raise MattingError(f"the weights {job.model} do not exist; check the name", path=job.model)
+    reads = _read_by(job)
+    for written in (target, *numbered_files(target).values()):
+        if _identity(written) in reads:
+            raise MattingError(f"OUTPUT is the same file as {written}, which is read; give another")
+    _check_report(job, reads)
+    # A part is made in one go, and never goes on with anything.
+    is_begun = job.resumes and job.time_range is None and journal_folder(target).exists()
     _check_target(target, overwrites=job.overwrites or job.splices or is_begun)
-    if job.report is not None and not job.report.parent.is_dir():
-        raise MattingError(f"the folder of {job.report} does not exist; create it first")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The same for all names of one file; None if there is none."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _read_by(job: Job) -> set[tuple[int, int]]:
+    """The identities of all files that the job reads."""
+    behind = None if job.background is None else job.background.file
+    sources = expand(job.source).paths if is_sequence(job.source) else (job.source,)
+    found = (_identity(path) for path in (*sources, job.model, behind) if path is not None)
+    return {identity for identity in found if identity is not None}
+
+
+def _check_report(job: Job, reads: set[tuple[int, int]]) -> None:
+    report = job.report
+    if report is None:
+        return
+    if report.suffix.lower() not in (".html", ".htm") or report.is_dir():
+        raise MattingError(f"{report} is no name for a page; give one that ends in .html")
+    if not report.parent.is_dir():
+        raise MattingError(f"the folder of {report} does not exist; create it first", path=report)
+    if report.resolve() == job.target.resolve() or _identity(report) in reads:
+        raise MattingError(f"{report} is read or written already; give the page another name")
 
 
 def _check_source(source: Path) -> None:

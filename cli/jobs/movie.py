@@ -27,6 +27,7 @@ from cli.logs import noting_warnings
 from cli.memory import Allowance, allowance
 from cli.progress import Display, Progress
 from shm_engine import __version__
+from shm_engine.errors import MattingError
 from shm_engine.options import MatterOptions
 
 if TYPE_CHECKING:
@@ -68,10 +69,14 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
         source = _source(job, cut)
         stack.enter_context(source)
         info = source.info
+        frames = cut.count(info)
+        _check_range(job, info, frames)
         if job.checks_disk:
-            check_space(job.target, profile, info, cut.count(info))
+            whole = frames if splice is None else splice.frames
+            check_space(job.target, profile, info, whole, journal.written)
         size = info.display_height, info.display_width
-        passes = job.pass_for(size, float(info.display_pixel_aspect))
+        begin = None if job.time_range is not None and splice is None else info.start_seconds
+        passes = job.pass_for(size, float(info.display_pixel_aspect), begin)
         plan = Plan(
             job=job,
             info=info,
@@ -82,22 +87,34 @@ def matte_movie(job: Job, display: Display, load: Load) -> int:
             splice=splice,
             allowed=allowance(job.memory, info.width, info.height, info.bit_depth),
         )
-        reporter = Reporter(job, info, journal.states.get("report"))
+        reporter = Reporter(job, info, journal.states.get("report"), journal.frames)
         sink = _sink(plan, reporter)
-        progress = Progress(display, cut.count(info), done=journal.frames)
+        progress = Progress(display, frames, done=journal.frames)
         description = _write(plan, source, sink, stack.enter_context(progress), reporter, load)
-        frames = progress.status.frame
-        seconds = time.monotonic() - started
-        output = _about(plan, sink, frames)
+        done, seconds = progress.status.frame, time.monotonic() - started
+        output = _about(plan, sink, done)
         output |= {"figures": reporter.figures() or None, "warnings": warnings}
-        if splice is None:
-            write_record(job, output=output, seconds=seconds, source=identity)
-        else:
-            amend_record(job, first=splice.first, last=splice.last)
+        _record(plan, identity, output, seconds)
+        reporter.write(description, output, seconds)
         # Not before: a record without its output, or the other way round, is nobody's.
         journal.close(is_done=True)
-        reporter.write(description, output, seconds)
-    return frames
+    return done
+
+
+def _record(plan: Plan, identity: Identity, output: Mapping[str, Any], seconds: float) -> None:
+    if plan.splice is None:
+        write_record(plan.job, output=output, seconds=seconds, source=identity)
+    else:
+        amend_record(plan.job, plan.splice.first, plan.splice.last, output["figures"])
+
+
+def _check_range(job: Job, info: VideoInfo, frames: int | None) -> None:
+    if frames == 0 and job.time_range is not None:
+        raise MattingError(
+            f"{job.source} has {info.frame_count} frames and ends before the range begins; check "
+            "--range",
+            path=job.source,
+        )
 
 
 def _identity(source: Path) -> Identity:
@@ -110,6 +127,8 @@ def _identity(source: Path) -> Identity:
 def _journal(job: Job, identity: Identity) -> Journal:
     """Where the work is kept until it is done; MattingError if an unfinished run would be lost."""
     if job.time_range is not None:  # a part is made in one go
+        if is_pattern(job.target):
+            job.target.parent.mkdir(exist_ok=True)
         return Journal.passing(job.target)
     key = {"program": __version__, "source": identity.listing, "settings": settings_of(job)}
     return Journal.begin(job.target, key, resumes=job.resumes, overwrites=job.overwrites)
@@ -129,7 +148,8 @@ def _source(job: Job, cut: Cut) -> VideoSource | SequenceSource:
             job.source,
             frame_rate=job.frame_rate,
             keep_partial=job.keeps_partial,
-            start_frame=cut.start_frame or round(cut.start_seconds * job.frame_rate),
+            start_frame=cut.start_frame,
+            start_seconds=cut.start_seconds,
         )
     return VideoSource(
         job.source,

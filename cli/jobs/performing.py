@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cli.formats.numbering import is_pattern
 from cli.formats.profiles import PREMULTIPLIED, STRAIGHT
 from cli.formats.sequences import expand, is_sequence
 from cli.jobs.identity import identity_of
@@ -17,7 +18,7 @@ from cli.jobs.record import is_finished, write_record
 from cli.jobs.reporting import broken_limits
 from cli.memory import allowance
 from cli.progress import Display, Progress
-from shm_engine.errors import MattingError
+from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import MatterOptions
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def perform(job: Job, display: Display, load: Load = load_matter) -> int:
     frames = 0
     if job.resumes and is_finished(job, paths):
         _log.info("%s is finished already", job.target)
+        if job.report is not None and not job.report.exists():
+            _log.warning("there is no %s: it would have to be made anew", job.report)
     else:
         check_paths(job)
         is_still = is_picture(job.source) and not is_sequence(job.source)
@@ -59,7 +62,9 @@ def perform(job: Job, display: Display, load: Load = load_matter) -> int:
 def _matte_picture(job: Job, display: Display, load: Load) -> int:
     suffix = job.target.suffix.lower()
     started, identity = time.monotonic(), identity_of(job.source)
-    if suffix not in _STILL_SUFFIXES + _OPAQUE_STILL_SUFFIXES:
+    if job.report is not None or job.limits:
+        raise OptionsError(f"--report and --fail-on are for movies, and {job.source} is a picture")
+    if suffix not in _STILL_SUFFIXES + _OPAQUE_STILL_SUFFIXES or is_pattern(job.target):
         raise MattingError(f"{job.source} is a still picture; give an OUTPUT that ends in .png")
     if job.needs_alpha and suffix in _OPAQUE_STILL_SUFFIXES:
         raise MattingError(f"{job.target}: {suffix} cannot hold an alpha channel; use .png")

@@ -42,7 +42,7 @@ WITHOUT_EFFECT = {
 }
 
 _PACKAGES = ("torch", "av", "opencv-python-headless", "numpy", "scipy")
-_FRAME_NUMBER = re.compile(r"%0?[0-9]*d")
+_FRAME_NUMBER = re.compile(r"%(?:0[0-9]{1,2})?d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def _write(path: Path, contents: Record) -> None:
         raise MattingError(f"{path} cannot be written: {reason}", path=path) from error
 
 
-def amend_record(job: Job, *, first: int, last: int) -> None:
+def amend_record(job: Job, first: int, last: int, figures: Mapping[str, float] | None) -> None:
     """Say in the record of an output that some of its frames (last not with them) were made anew
     by another job; its settings stay those of the rest. MattingError if it cannot be written."""
     record = read_record(job.target)
@@ -157,7 +157,9 @@ def amend_record(job: Job, *, first: int, last: int) -> None:
         raise MattingError(f"{record_path(job.target)} has vanished", path=job.target)
     part = {"first_frame": first, "last_frame": last - 1, "settings": settings_of(job)}
     parts = [*record.output.get("spliced", ()), part]
-    output = {**record.output, **_files_of(job.target), "spliced": parts}
+    # What was measured of the whole is no longer true.
+    new = {"spliced": parts, "figures": figures}
+    output = {**record.output, **_files_of(job.target), **new}
     _write(record_path(job.target), replace(record, output=output))
 
 
@@ -197,8 +199,9 @@ def is_finished(job: Job, paths: Sequence[Path] | None = None) -> bool:
             _describes(record, job.target)
             and record.settings == settings_of(job)
             and identity_of(paths or job.source).matches(record.source)
-            # Without them nobody can say whether it keeps within the limits.
-            and (not job.limits or bool(record.output.get("figures")))
+            # Without them nobody can say whether it keeps within the limits; but what somebody
+            # corrected by hand stays.
+            and (not job.limits or bool(record.output.get("figures")) or "spliced" in record.output)
         )
     except OSError:
         return False

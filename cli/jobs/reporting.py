@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.jobs.job import Job
 from cli.jobs.record import read_record, settings_of, versions
+from shm_engine.errors import MattingError
 
 if TYPE_CHECKING:
     from cli.video import VideoInfo
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
 class Reporter:
     """What --report and --fail-on do; nothing if neither was given.
 
-    state: what an earlier run had seen, if this one goes on with it.
+    state: what an earlier run had seen, if this one goes on with it after `done` frames.
     """
 
-    def __init__(self, job: Job, info: VideoInfo, state: bytes | None) -> None:
+    def __init__(self, job: Job, info: VideoInfo, state: bytes | None, done: int) -> None:
         self._job, self._info = job, info
         self._recorder = None
         if job.report is not None or job.limits:
             from cli.report.measures import Recorder
+
+            if done and state is None:
+                raise MattingError(
+                    "the unfinished run was not measured; go on without --report and --fail-on, "
+                    "or begin anew with --overwrite"
+                )
 
             self._recorder = Recorder(state)
 

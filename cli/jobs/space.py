@@ -18,14 +18,23 @@ _log = logging.getLogger(__name__)
 _UNITS = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"))
 
 
-def check_space(target: Path, profile: OutputProfile, info: VideoInfo, frames: int | None) -> None:
+def check_space(
+    target: Path,
+    profile: OutputProfile,
+    info: VideoInfo,
+    frames: int | None,
+    done_bytes: int = 0,
+) -> None:
     """Log what a movie of so many frames typically takes; MattingError if the disk of `target` is
-    too small for it. Nothing is known if `frames` is None."""
+    too small for it. Nothing is known if `frames` is None.
+
+    done_bytes: what of a movie lies on the disk already.
+    """
     if frames is None:
         return
     size = round(info.width * info.height * frames * profile.bits_per_pixel / 8)
     # A movie is put together from what was kept while it was made: both are there for a moment.
-    needed = size if profile.is_sequence else 2 * size
+    needed = size if profile.is_sequence else size + max(0, size - done_bytes)
     folder = target.parent if target.parent.exists() else target.parent.parent
     free = shutil.disk_usage(folder).free
     _log.info("about %s will be written; %s are free", in_words(size), in_words(free))

@@ -4,12 +4,14 @@ knows no codec."""
 from __future__ import annotations
 
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING
 
 from cli.formats.numbering import is_pattern, numbered_files
+from cli.formats.sequences import is_sequence
 from cli.jobs.identity import Identity
 from cli.jobs.job import Job
-from cli.jobs.record import Record, read_record
+from cli.jobs.record import Record, is_untouched, read_record
 from shm_engine.errors import MattingError
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ def finished(job: Job, profile: OutputProfile, identity: Identity) -> Record:
             "finished output, leave it out for a movie of the part alone",
             path=job.target,
         )
+    if not is_untouched(job.target):
+        raise MattingError(
+            f"{job.target} was changed after it was made; make it anew", path=job.target
+        )
     if not identity.matches(record.source):
         raise MattingError(
             f"{job.target} was made from another file; make it anew", path=job.target
@@ -36,6 +42,23 @@ def finished(job: Job, profile: OutputProfile, identity: Identity) -> Record:
         raise MattingError(
             f"{job.target} is {record.output.get('profile')} and shows the pass "
             f"{record.settings.get('pass_name')}; give the same --codec and --pass",
+            path=job.target,
+        )
+    if record.settings.get("time_range") is not None:
+        raise MattingError(
+            f"{job.target} is a part itself; splice into an output of the whole movie",
+            path=job.target,
+        )
+    alpha = (job.delivery.alpha or profile.alpha_mode) if job.needs_alpha else None
+    if record.output.get("alpha") != alpha:
+        raise MattingError(
+            f"the alpha of {job.target} is {record.output.get('alpha')}; give the same --alpha",
+            path=job.target,
+        )
+    if is_sequence(job.source) and record.settings.get("frame_rate") != str(job.frame_rate):
+        raise MattingError(
+            f"{job.target} was made with --frame-rate {record.settings.get('frame_rate')}; give "
+            "the same",
             path=job.target,
         )
     return record
@@ -52,7 +75,7 @@ def splice_for(job: Job, record: Record) -> Splice:
         first, last = int(begin), frames if end is None else int(end)
     elif is_pattern(job.target):
         rate = Fraction(record.output["frame_rate"])
-        first, last = round(begin * rate), frames if end is None else round(end * rate)
+        first, last = ceil(begin * rate), frames if end is None else ceil(end * rate)
     else:
         times = shown_at(job.target)
         first = sum(time < begin for time in times)

@@ -16,6 +16,8 @@ from typing import Any, cast, get_args
 from av.packet import Packet, PacketSideData, PktSideDataT
 from av.stream import Stream
 
+from shm_engine.errors import VideoError
+
 # pts, dts, duration, bytes of data, bytes of side data, key frame.
 _HEADER = struct.Struct("<qqqII?")
 # Where VP9 keeps alpha. No other side data of an encoder means anything to a container.
@@ -34,6 +36,12 @@ class PacketLog:
         self._time_base = time_base
         # Unbuffered: a late flush would fail where nobody looks.
         self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
+        if self._file.seek(0, os.SEEK_END) < keep_bytes:
+            self._file.close()
+            raise VideoError(
+                f"the unfinished run beside {path.parent.name} is damaged; begin anew with "
+                "--overwrite and without --resume"
+            )
         self._file.truncate(keep_bytes)
         self._file.seek(keep_bytes)
 

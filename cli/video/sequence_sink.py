@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,7 @@ class SequenceSink:
             raise write_failure(self.path, error) from error
         splice = self.options.splice
         self._frames = self._files = self._journal.frames if splice is None else splice.first
+        self._check_done()
         self._encoder = self._new_encoder()
         return self
 
@@ -121,11 +123,24 @@ class SequenceSink:
             raise VideoError(f"{last} cannot be read back; check the disk", path=last)
         if self._pass.has_alpha and not any(c.is_alpha for c in first.format.components):
             raise VideoError(f"{last} lost its alpha channel in writing", path=last)
-        if self.options.splice is not None:
+        if (splice := self.options.splice) is not None:
+            if self._files != splice.last:
+                raise VideoError(f"{self.path} is no sequence of the same source; make it anew")
             return
         for number, path in numbered_files(self.path).items():
             if number >= FIRST_NUMBER + self._files:
                 path.unlink(missing_ok=True)
+
+    def _check_done(self) -> None:
+        """Raise VideoError if a picture of the run that is gone on with is not there any more."""
+        for index in range(self._journal.frames):
+            path = self._file(index)
+            if not path.is_file() or path.stat().st_size == 0:
+                raise VideoError(
+                    f"{path} of the unfinished run is gone; begin anew with --overwrite and "
+                    "without --resume",
+                    path=path,
+                )
 
     def _written(self) -> range:
         """The pictures that are of no use alone; those of an older file are."""
@@ -136,8 +151,10 @@ class SequenceSink:
 
     def _encode(self, picture: VideoFrame | None) -> None:
         for packet in self._encoder.encode(picture):
-            with replacing(self._file(self._files)) as path:
-                path.write_bytes(cast("Any", packet))
+            with replacing(self._file(self._files)) as path, path.open("wb") as file:
+                file.write(cast("Any", packet))
+                file.flush()
+                os.fsync(file.fileno())  # a checkpoint may follow
             self._files += 1
 
     def _file(self, index: int) -> Path:

@@ -168,10 +168,13 @@ class VideoSink:
                 raise VideoError(f"{self.path} is no movie of the same source; make it anew")
             self._append(splice.after(*self._first_moment()))
             frames = splice.frames
-        partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.part")
+        # In the journal: what a killed run leaves is found there by the next.
+        partial = self._journal.folder / "movie"
         try:
             assemble(self._log, partial, self._recipe())
             verify(partial, self.path, frames, has_alpha=self._pass.has_alpha)
+            if splice is not None:
+                splice.check(partial)
             partial.replace(self.path)
         finally:
             with contextlib.suppress(OSError):

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 
 from cli.video.files import open_movie
 from shm_engine.errors import VideoError
+
+_TO_START_CODES = {"h264": "h264_mp4toannexb", "hevc": "hevc_mp4toannexb"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,14 @@ class Splice:
             frames=len(keys),
         )
 
+    def check(self, path: Path) -> None:
+        """Raise VideoError if the new movie at `path` has another number of frames."""
+        if sum(1 for _ in _packets(path)) != self.frames:
+            raise VideoError(
+                f"{self.path} could not be put together with the new part; it stays as it was",
+                path=self.path,
+            )
+
     def before(self, start_pts: int, time_base: Fraction) -> Iterator[Packet[Any]]:
         """The packets before the part, timed anew: the first of the movie is due at start_pts."""
         yield from self._between(range(self.first), start_pts, time_base)
@@ -67,9 +78,13 @@ class Splice:
 def _packets(path: Path) -> Iterator[Packet[Any]]:
     try:
         with open_movie(path) as movie:
-            for packet in movie.demux(movie.streams.video[0]):
+            stream = movie.streams.video[0]
+            # In MP4 lengths stand before the parts of a packet; an encoder writes start codes.
+            name = _TO_START_CODES.get(stream.codec_context.name)
+            plain = None if name is None else BitStreamFilterContext(name, stream)
+            for packet in movie.demux(stream):
                 if packet.size:
-                    yield packet
+                    yield from [packet] if plain is None else plain.filter(packet)
     except av.FFmpegError as error:
         raise VideoError(f"{path} cannot be read; make it anew as a whole", path=path) from error
 

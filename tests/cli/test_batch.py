@@ -282,3 +282,10 @@ def test_programs_are_told_of_every_file(
     last = events[-1]
     assert last["event"] == "progress"
     assert (last["files"], last["files_total"], last["frame"]) == (2, 2, 3)
+
+
+def test_results_that_lie_in_the_folder_are_no_sources(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, "a.mp4")
+    first = wishes_for(folder)
+    run(replace(first, target=folder / "done"))
+    assert set(outcomes(run(first))) == {"a.mp4"}

@@ -573,3 +573,86 @@ def test_the_network_leaves_a_core_to_the_codec(monkeypatch: pytest.MonkeyPatch)
         assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(before)
+
+
+def test_numbered_pictures_are_not_written_over_themselves(
+    shm_matte: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        write_image(tmp_path / f"{number:03d}.png", torch.zeros(3, 8, 8, dtype=torch.uint8))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    outcome = shm_matte(tmp_path / "###.png", "-o", tmp_path / "%03d.png", "-y")
+    assert outcome.code == 1
+    assert "which is read" in outcome.errors
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [("clip.mp4", "ends in .html"), ("no/page.html", "create it first"), ("out.html", "already")],
+)
+def test_a_report_replaces_nothing_else(
+    shm_matte: Callable[..., Outcome], clip: Path, tmp_path: Path, report: str, words: str
+) -> None:
+    before = clip.read_bytes()
+    (tmp_path / "out.html").hardlink_to(clip)
+    outcome = shm_matte(clip, "-o", tmp_path / "out.mov", "--report", tmp_path / report)
+    assert outcome.code == 1
+    assert words in outcome.errors
+    assert clip.read_bytes() == before
+
+
+def test_a_name_with_an_encoded_space_is_a_name(
+    shm_matte: Callable[..., Outcome], clip: Path, tmp_path: Path
+) -> None:
+    assert shm_matte(clip, "-o", tmp_path / "my%20day.mov").code == 0
+    assert len(decode(tmp_path / "my%20day.mov")) == _FRAMES
+
+
+def test_weights_that_are_not_there_are_named(
+    shm_matte: Callable[..., Outcome], clip: Path, tmp_path: Path
+) -> None:
+    outcome = shm_matte(clip, "-o", tmp_path / "out.mov", "--model", tmp_path / "no.safetensors")
+    assert outcome.code == 1
+    assert "no.safetensors do not exist" in outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "more", "words"),
+    [
+        ("", "out.mov", [], "the name is empty"),
+        ("photo.png", "%05d.png", [], "still picture"),
+        ("photo.png", "out.png", ["--fail-on", "flicker>1"], "are for movies"),
+        ("clip.mp4", "out.png", [], "holds one picture; write out/%05d.png"),
+        ("clip.mp4", "%05d.mov", [], "write a name without a number"),
+        ("clip.mp4", "out.mp4", [], "or --pass composite"),
+        ("clip.mp4", "out.mov", ["--range", "100s-200s"], "12 frames and ends before"),
+        ("folder", "out.mov", [], "give a folder"),
+    ],
+)
+def test_mistakes_are_named_before_the_network_is_loaded(
+    shm_matte: Callable[..., Outcome],
+    loads: list[MatterOptions],
+    clip: Path,
+    photo: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    target: str,
+    more: list[str],
+    words: str,
+) -> None:
+    assert photo.parent == clip.parent
+    monkeypatch.chdir(clip.parent)
+    Path("folder").mkdir()
+    outcome = shm_matte(source, "-o", target, *more)
+    assert outcome.code in (1, 2)
+    assert words in outcome.errors
+    assert not loads
+    assert _names(clip.parent) == {"clip.mp4", "photo.png", "folder"}
+
+
+def test_a_photo_for_a_program_is_a_png(
+    shm_matte: Callable[..., Outcome], photo: Path, tmp_path: Path
+) -> None:
+    assert shm_matte(photo, "-o", tmp_path / "cutout", "--for", "nuke").code == 0
+    assert (tmp_path / "cutout.png").is_file()

@@ -11,12 +11,13 @@ import av
 import pytest
 import torch
 
+from cli.formats.delivery import Delivery
 from cli.formats.numbering import numbered_files
 from cli.jobs.job import Job
 from cli.jobs.performing import perform
 from cli.jobs.record import is_finished, read_record
 from cli.jobs.time_range import TimeRange
-from cli.journal import SEGMENT_FRAMES
+from cli.journal import SEGMENT_FRAMES, journal_folder
 from cli.progress import Silence
 from cli.video import VideoSource
 from shm_engine.compositing import as_unit
@@ -96,7 +97,7 @@ def test_a_part_begins_at_zero_with_its_own_sound_and_timecode(
 
 
 def test_a_part_beyond_the_end_is_refused(tmp_path: Path, clip: Path) -> None:
-    with pytest.raises(MattingError, match="no frame came"):
+    with pytest.raises(MattingError, match="has 50 frames and ends before"):
         matte(1, source=clip, target=tmp_path / "part.mov", time_range=TimeRange.parse("60-"))
 
 
@@ -154,3 +155,56 @@ def test_a_splice_into_nothing_or_into_another_movie_is_refused(tmp_path: Path, 
     assert target.read_bytes() == before
     with pytest.raises(OptionsError, match="--splice needs --range"):
         Job(source=clip, target=target, splices=True)
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_movies_in_mp4_are_spliced_whole(tmp_path: Path, codec: str) -> None:
+    frames = SEGMENT_FRAMES + 30
+    clip = Clip(frames=frames).write(tmp_path / "clip.mp4")
+    wishes: dict[str, Any] = {
+        "source": clip,
+        "target": tmp_path / "out.mp4",
+        "pass_name": "alpha",
+        "delivery": Delivery(codec=codec),
+    }
+    matte(1, **wishes)
+    part = TimeRange.parse(f"{SEGMENT_FRAMES + 3}f-{SEGMENT_FRAMES + 5}f")
+    assert matte(0, **wishes, time_range=part, splices=True) == 30
+    with VideoSource(wishes["target"]) as source:
+        levels = [round(as_unit(frame.image).mean().item()) for frame in source]
+    assert levels == [1] * SEGMENT_FRAMES + [0] * 30
+
+
+def test_a_splice_keeps_the_kind_of_alpha_and_the_file_that_was_made(
+    tmp_path: Path, clip: Path
+) -> None:
+    target, part = tmp_path / "out.mov", TimeRange.parse("10f-20f")
+    matte(1, source=clip, target=target, delivery=Delivery(alpha="premultiplied"))
+    before = target.read_bytes()
+    with pytest.raises(MattingError, match="is premultiplied; give the same --alpha"):
+        matte(0, source=clip, target=target, time_range=part, splices=True)
+    target.write_bytes(before + b"\0")
+    premultiplied = Delivery(alpha="premultiplied")
+    with pytest.raises(MattingError, match="was changed after it was made"):
+        matte(0, source=clip, target=target, time_range=part, splices=True, delivery=premultiplied)
+
+
+def test_a_part_into_numbered_pictures_makes_their_folder(tmp_path: Path, clip: Path) -> None:
+    target = tmp_path / "new" / "%04d.png"
+    assert matte(1, source=clip, target=target, time_range=TimeRange.parse("5f-9f")) == 4
+    assert len(numbered_files(target)) == 4
+
+
+def test_a_part_never_replaces_what_is_finished(tmp_path: Path, clip: Path) -> None:
+    target = tmp_path / "out.mov"
+    matte(1, source=clip, target=target)
+    journal_folder(target).mkdir()
+    with pytest.raises(MattingError, match="--overwrite replaces it"):
+        matte(0, source=clip, target=target, time_range=TimeRange.parse("5f-9f"), resumes=True)
+
+
+def test_a_part_is_not_spliced_into_a_part(tmp_path: Path, clip: Path) -> None:
+    target = tmp_path / "part.mov"
+    matte(1, source=clip, target=target, time_range=TimeRange.parse("30f-40f"))
+    with pytest.raises(MattingError, match="is a part itself"):
+        matte(0, source=clip, target=target, time_range=TimeRange.parse("0f-5f"), splices=True)

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import pytest
 import torch
 
 from cli.formats.numbering import numbered_files
+from cli.jobs.background import Background
 from cli.jobs.job import Job
 from cli.jobs.performing import perform
-from cli.journal import SEGMENT_FRAMES
+from cli.journal import SEGMENT_FRAMES, journal_folder
 from cli.progress import Silence
 from shm_engine import Matter
 from shm_engine.checkpoint import load_checkpoint
@@ -157,3 +159,58 @@ def test_a_run_killed_at_five_random_points_gives_the_same_bytes(
     assert not target.exists()
     subprocess.run([*arguments, "-o", target, "--resume"], check=True, capture_output=True)
     assert target.read_bytes() == (tmp_path / f"whole_{name}").read_bytes()
+
+
+def test_a_background_that_moves_goes_on_where_it_was(
+    tmp_path: Path, clip: Path, matter: Matter
+) -> None:
+    behind = Clip(frames=70, rate=Fraction(30)).write(tmp_path / "behind.mp4")
+    wishes: dict[str, Any] = {
+        "source": clip,
+        "target": tmp_path / "out.mov",
+        "options": OPTIONS,
+        "pass_name": "composite",
+        "background": Background(movie=behind),
+    }
+    perform(Job(**wishes), Silence(), lambda *_: matter)
+    whole = wishes["target"].read_bytes()
+    wishes["target"].unlink()
+    with pytest.raises(KeyboardInterrupt):
+        perform(Job(**wishes), Silence(), breaking_off(matter, SEGMENT_FRAMES + 7))
+    perform(Job(**wishes, resumes=True), Silence(), lambda *_: matter)
+    assert wishes["target"].read_bytes() == whole
+
+
+def test_a_report_of_the_rest_alone_is_refused(tmp_path: Path, clip: Path, matter: Matter) -> None:
+    wishes: dict[str, Any] = {"source": clip, "target": tmp_path / "o.mov", "options": OPTIONS}
+    with pytest.raises(KeyboardInterrupt):
+        perform(Job(**wishes), Silence(), breaking_off(matter, SEGMENT_FRAMES + 7))
+    measured = Job(**wishes, resumes=True, report=tmp_path / "report.html")
+    with pytest.raises(MattingError, match="was not measured"):
+        perform(measured, Silence(), lambda *_: matter)
+    assert perform(Job(**wishes, resumes=True), Silence(), lambda *_: matter) == FRAMES
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty"])
+def test_a_sequence_with_a_hole_is_not_gone_on_with(
+    tmp_path: Path, clip: Path, matter: Matter, damage: str
+) -> None:
+    target = tmp_path / "f_%04d.png"
+    job = Job(source=clip, target=target, options=OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        perform(job, Silence(), breaking_off(matter, SEGMENT_FRAMES + 7))
+    (tmp_path / "f_0005.png").unlink()
+    if damage == "empty":
+        (tmp_path / "f_0005.png").touch()
+    with pytest.raises(MattingError, match=r"f_0005\.png of the unfinished run is gone"):
+        perform(replace(job, resumes=True), Silence(), lambda *_: matter)
+
+
+def test_lost_packets_are_said_so(tmp_path: Path, clip: Path, matter: Matter) -> None:
+    job = Job(source=clip, target=tmp_path / "out.mov", options=OPTIONS)
+    with pytest.raises(KeyboardInterrupt):
+        perform(job, Silence(), breaking_off(matter, SEGMENT_FRAMES + 7))
+    (journal_folder(job.target) / "packets").write_bytes(b"short")
+    with pytest.raises(MattingError, match="is damaged; begin anew"):
+        perform(replace(job, resumes=True), Silence(), lambda *_: matter)
+    assert perform(replace(job, overwrites=True), Silence(), lambda *_: matter) == FRAMES

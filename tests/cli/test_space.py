@@ -38,6 +38,14 @@ def test_what_does_not_fit_is_refused_with_both_sizes(
     check_space(tmp_path / "out.mov", PRORES, INFO, 1000)
 
 
+def test_what_lies_there_already_need_not_fit_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 1920 * 1080 * 1000 * PRORES.bits_per_pixel / 8
+    on_disk(monkeypatch, 1.3 * size)
+    check_space(tmp_path / "out.mov", PRORES, INFO, 1000, done_bytes=int(0.8 * size))
+
+
 def test_numbered_pictures_need_their_size_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
