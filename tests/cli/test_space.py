@@ -43,14 +43,20 @@ def test_what_lies_there_already_need_not_fit_again(
 ) -> None:
     size = 1920 * 1080 * 1000 * PRORES.bits_per_pixel / 8
     on_disk(monkeypatch, 1.3 * size)
+    with pytest.raises(MattingError, match="free some space"):
+        check_space(tmp_path / "out.mov", PRORES, INFO, 1000)
     check_space(tmp_path / "out.mov", PRORES, INFO, 1000, done_bytes=int(0.8 * size))
 
 
 def test_numbered_pictures_need_their_size_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    target = tmp_path / "new folder" / "%d.png"
+    on_disk(monkeypatch, 0.99 * 1920 * 1080 * 10 * SEQUENCE.bits_per_pixel / 8)
+    with pytest.raises(MattingError, match="free some space"):
+        check_space(target, SEQUENCE, INFO, 10)
     on_disk(monkeypatch, 1.01 * 1920 * 1080 * 10 * SEQUENCE.bits_per_pixel / 8)
-    check_space(tmp_path / "new folder" / "%d.png", SEQUENCE, INFO, 10)
+    check_space(target, SEQUENCE, INFO, 10)
 
 
 def test_the_estimate_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -63,6 +69,8 @@ def test_a_movie_of_unknown_length_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_disk(monkeypatch, 0)
+    with pytest.raises(MattingError, match="free some space"):
+        check_space(tmp_path / "out.mov", PRORES, INFO, 1)
     check_space(tmp_path / "out.mov", PRORES, INFO, None)
 
 
