@@ -56,8 +56,6 @@ def describe(
         mastering=_side_data(described, "MASTERING_DISPLAY_METADATA", MasteringDisplay.from_bytes),
         content_light=_side_data(described, "CONTENT_LIGHT_LEVEL", ContentLight.from_bytes),
         has_audio=bool(container.streams.audio),
-        has_subtitles=bool(container.streams.subtitles),
-        has_data=bool(container.streams.data),
         metadata=MappingProxyType(dict(container.metadata)),
         stream_metadata=MappingProxyType(_timecode_tags(container) | dict(stream.metadata)),
     )

@@ -160,8 +160,6 @@ class VideoInfo:
     mastering: MasteringDisplay | None = None
     content_light: ContentLight | None = None
     has_audio: bool = False
-    has_subtitles: bool = False
-    has_data: bool = False
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     stream_metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -54,8 +54,6 @@ def live_info(info: VideoInfo) -> VideoInfo:
         start_pts=0,
         frame_count=None,
         has_audio=False,
-        has_subtitles=False,
-        has_data=False,
         metadata={},
         stream_metadata={},
     )

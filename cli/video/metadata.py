@@ -45,17 +45,16 @@ _ALPHA_KEY = "alpha_storage"
 _QUICKTIME = ("mov", "mp4")
 
 
-def statement(alpha_mode: str | None, added: Mapping[str, str]) -> dict[str, str]:
+def statement(alpha_mode: str | None) -> dict[str, str]:
     """The tags that say what made a file and, if it has any, how its alpha is stored.
 
     alpha_mode: "straight" or "premultiplied"; None where there is no alpha.
-    added: goes with them.
     """
     made_by = f"matted by Semantic Human Matting {__version__}"
     if alpha_mode is None:
-        return {"comment": made_by, **added}
+        return {"comment": made_by}
     # Only a comment has a place in every container.
-    return {"comment": f"alpha: {alpha_mode}; {made_by}", _ALPHA_KEY: alpha_mode, **added}
+    return {"comment": f"alpha: {alpha_mode}; {made_by}", _ALPHA_KEY: alpha_mode}
 
 
 def container_tags(

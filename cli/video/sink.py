@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -48,7 +48,6 @@ class SinkOptions:
     is_part: whether the output begins with the first matte that comes and ends with the last, sound
         too, and not where the source does.
     splice: what stays of an older file, if only the part between is given.
-    comments: metadata to add.
     threads: of the encoder; 0 starts one a core.
     journal: where work is kept in case it breaks off; closed by whoever began it. None keeps
         nothing.
@@ -59,7 +58,6 @@ class SinkOptions:
     streams_from: Path | None = None
     is_part: bool = False
     splice: Splice | None = None
-    comments: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     threads: int = 0
     journal: Journal | None = None
     states_of: StatesOf = _nothing
@@ -188,7 +186,7 @@ class VideoSink:
             storage=self.storage,
             window=self._window,
             streams_from=self.options.streams_from,
-            comments=statement(alpha_mode, self.options.comments),
+            comments=statement(alpha_mode),
         )
 
     def _new_encoder(self) -> Encoder:

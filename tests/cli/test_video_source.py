@@ -281,28 +281,6 @@ def test_a_start_beyond_damage_still_counts_from_the_beginning(tmp_path: Path) -
         assert source.broken_after == count
 
 
-def test_a_movie_is_told_to_have_subtitles_and_data(tmp_path: Path) -> None:
-    plain = Clip(frames=2).write(tmp_path / "plain.mp4")
-    timed = Clip(frames=2, timecode="01:02:03:04").write(tmp_path / "timed.mov")
-    texts, words = tmp_path / "texts.mkv", tmp_path / "words.srt"
-    words.write_text("1\n00:00:00,000 --> 00:00:00,040\nwords\n")
-    with av.open(str(texts), "w") as output, av.open(str(words)) as spoken:
-        video = Clip(frames=2)._add_video(output)
-        subtitles = output.add_stream_from_template(spoken.streams.subtitles[0])
-        for index in range(2):
-            output.mux(video.encode(Clip(frames=2).picture(index)))
-        output.mux(video.encode(None))
-        for packet in spoken.demux(subtitles=0):
-            if packet.dts is not None:
-                packet.stream = subtitles
-                output.mux(packet)
-    found = {}
-    for path in (plain, timed, texts):
-        with VideoSource(path) as source:
-            found[path.stem] = source.info.has_subtitles, source.info.has_data
-    assert found == {"plain": (False, False), "timed": (False, True), "texts": (True, False)}
-
-
 @pytest.mark.parametrize(
     ("pixel_format", "bits"), [("gray", 8), ("gray10le", 10), ("gray16le", 16)]
 )

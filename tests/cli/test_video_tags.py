@@ -122,11 +122,10 @@ def test_tags_of_a_camera_get_the_place_that_mov_has() -> None:
 
 
 def test_comments_of_others_are_left_alone() -> None:
-    added = statement("straight", {"note": "n"})
+    added = statement("straight")
     assert container_tags({"COMMENT": "a; b"}, added, "matroska") == {
         "comment": f"a; b; alpha: straight; {MADE_BY}",
         "alpha_storage": "straight",
-        "note": "n",
     }
 
 
