@@ -22,7 +22,8 @@ LONGEST_SIDE = 1 << 16
 
 SAMPLE_BYTES = {"u8": 1, "u16": 2, "f32": 4}
 COLOURS = ("srgb", "linear")
-WANTS = ("alpha", "foreground", "trimap")
+FOREGROUNDS = ("source", "estimate")
+WANTS = ("alpha", "foreground", "trimap", "rgba")
 
 
 class ProtocolError(Exception):
@@ -54,11 +55,16 @@ class Welcome(Message):
 class MatteRequest(Message):
     """A picture to matte.
 
-    pixels: height * width * channels values, rows top-down, channels interleaved.
+    pixels: height * width * channels values, channels interleaved; rows top-down, or `bottom_up`.
     dtype: "u8" or "u16" over their full range, or "f32" in [0, 1]; little-endian.
-    channels: 3 for RGB, 4 for RGBA with straight colours and linear coverage.
+    channels: 3 for RGB, 4 for RGBA with linear coverage. premultiplied: of f32 RGBA; else colours
+        are straight.
     colour: "srgb" (encoded for displays) or "linear" (light), with the primaries of BT.709.
-    wants: some of "alpha", "foreground" and "trimap". id: the client chooses it.
+    foreground: colours of an rgba, as they are ("source") or without the background that shines
+        through ("estimate").
+    device, size: to compute on, "" for what the worker was started with, and the longer side of
+        what the network sees in pixels, 0 likewise; the engine is loaded anew where they change.
+    wants: some of WANTS, see MatteReply. id: the client chooses it.
     """
 
     id: int = 0
@@ -67,6 +73,11 @@ class MatteRequest(Message):
     dtype: str = "u8"
     channels: int = 3
     colour: str = "srgb"
+    premultiplied: bool = False
+    bottom_up: bool = False
+    foreground: str = "source"
+    device: str = ""
+    size: int = 0
     wants: tuple[str, ...] = ("alpha",)
     pixels: bytes
 
@@ -74,6 +85,11 @@ class MatteRequest(Message):
         _check(self.dtype in SAMPLE_BYTES, f"dtype is {self.dtype!r}; use u8, u16 or f32")
         _check(self.channels in (3, 4), f"channels are {self.channels}; use 3 or 4")
         _check(self.colour in COLOURS, f"colour is {self.colour!r}; use srgb or linear")
+        known = self.foreground in FOREGROUNDS
+        _check(known, f"foreground is {self.foreground!r}; use source or estimate")
+        floating = self.dtype == "f32" and self.channels == 4
+        _check(floating or not self.premultiplied, "only RGBA of f32 can be premultiplied")
+        _check("rgba" not in self.wants or self.channels == 4, "an rgba needs four channels")
         sides = self.width, self.height
         _check(min(sides) > 0 and max(sides) <= LONGEST_SIDE, f"{sides} is no size of a picture")
         needed = self.width * self.height * self.channels * SAMPLE_BYTES[self.dtype]
@@ -96,11 +112,13 @@ class Progress(Message):
 
 @dataclass(frozen=True, kw_only=True)
 class MatteReply(Message):
-    """What was wanted of a picture; b"" where it was not wanted. Rows top-down.
+    """What was wanted of a picture; b"" where it was not wanted. Rows as in the request.
 
     alpha: height * width float32 in [0, 1], linear coverage.
-    foreground: height * width * 3 straight colours, with dtype and colour of the request.
+    foreground: height * width * 3 straight colours without the background that shines through,
+        with dtype and colour of the request.
     trimap: height * width bytes: 0 background, 128 unknown, 255 foreground.
+    rgba: the samples of the request with the new alpha, in the same form.
     """
 
     id: int
@@ -109,6 +127,7 @@ class MatteReply(Message):
     alpha: bytes
     foreground: bytes
     trimap: bytes
+    rgba: bytes
 
     def __post_init__(self) -> None:
         n = self.width * self.height
@@ -117,6 +136,8 @@ class MatteReply(Message):
         sizes = [0, *(3 * n * each for each in SAMPLE_BYTES.values())]
         _check(len(self.foreground) in sizes, "the foreground has not the size of the picture")
         _check(len(self.trimap) in (0, n), "the trimap has not the size of the picture")
+        sizes = [0, *(4 * n * each for each in SAMPLE_BYTES.values())]
+        _check(len(self.rgba) in sizes, "the rgba has not the size of the picture")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +232,11 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
+def _truth(value: Any) -> bool:
+    _check(isinstance(value, bool), "a truth is none")
+    return bool(value)
+
+
 def _text(value: Any) -> str:
     _check(isinstance(value, str), "a text is none")
     # Lone surrogates fail here, not where the text is compared or logged.
@@ -230,6 +256,7 @@ def _number(value: Any) -> float:
 # What a field of each type is made from.
 _READ: dict[str, Callable[[Any], Any]] = {
     "int": _integer,
+    "bool": _truth,
     "str": _text,
     "float": _number,
     "tuple[str, ...]": _texts,

@@ -35,9 +35,12 @@ class EngineError(Exception):
 
 
 class Engine(Protocol):
-    """What mattes pictures. description: what works on which device."""
+    """What mattes pictures."""
 
-    description: str
+    @property
+    def description(self) -> str:
+        """What works on which device."""
+        ...
 
     def matte(self, request: MatteRequest, tell: Callable[[float, str], None]) -> MatteReply:
         """The reply to a request. tell: gets the share done and words; what it raises ends the

@@ -11,8 +11,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from shm_engine.errors import MattingError, OptionsError
 from shm_engine.options import BACKENDS, SOURCE_ALPHAS, MatterOptions
@@ -23,12 +23,13 @@ from shm_plugin.queueing import EngineError
 from shm_plugin.serving import AlreadyRunningError, Limits, serve
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
     from shm_engine.matter import Matter
     from shm_engine.types import Frame, Matte
+
+    Values = NDArray[Any]
 
 _log = logging.getLogger(__name__)
 
@@ -45,29 +46,46 @@ class Settings:
 
 
 class MatterEngine:
-    """A Matter that takes pictures as hosts have them."""
+    """A Matter that takes pictures as hosts have them; another one where they want another."""
 
-    def __init__(self, matter: Matter) -> None:
-        self.description = matter.description
+    def __init__(self, matter: Matter, load: Callable[[MatterOptions], Matter]) -> None:
         self._matter = matter
+        self._load = load
+        self._own = matter.options
+
+    @property
+    def description(self) -> str:
+        return self._matter.description
 
     def matte(self, request: MatteRequest, tell: Callable[[float, str], None]) -> MatteReply:
         """See `queueing.Engine`."""
         from shm_engine.detail import draw
         from shm_engine.matter import within_source
 
-        tell(0.1, "looking at the picture")
         try:
-            draft = next(self._matter.drafts([frame_of(request)]))
+            matter = self._matter_for(request, tell)
+            tell(0.1, "looking at the picture")
+            draft = next(matter.drafts([frame_of(request)]))
             tell(0.6, "drawing the outline")
-            foreground = "estimate" if "foreground" in request.wants else "source"
-            matte = next(draw(iter([draft]), foreground=foreground))
-            if self._matter.options.source_alpha == "multiply":
+            is_clean = "foreground" in request.wants or request.foreground == "estimate"
+            matte = next(draw(iter([draft]), foreground="estimate" if is_clean else "source"))
+            if matter.options.source_alpha == "multiply":
                 matte = within_source(matte)
             tell(0.9, "sending")
             return reply_of(request, matte)
         except MattingError as error:
             raise EngineError(str(error)) from error
+
+    def _matter_for(self, request: MatteRequest, tell: Callable[[float, str], None]) -> Matter:
+        wanted = replace(
+            self._own,
+            device=request.device or self._own.device,
+            long_side_pixels=request.size or self._own.long_side_pixels,
+        )
+        if self._matter.options != wanted:
+            tell(0.0, "loading the engine")
+            self._matter = self._load(wanted)
+        return self._matter
 
 
 def frame_of(request: MatteRequest) -> Frame:
@@ -78,10 +96,12 @@ def frame_of(request: MatteRequest) -> Frame:
     from shm_engine.compositing import as_unit, linear_to_srgb
     from shm_engine.types import Frame
 
-    flat = np.frombuffer(request.pixels, _SAMPLES[request.dtype])
-    rows = flat.reshape(request.height, request.width, request.channels)
+    rows = samples_of(request)
     if request.dtype == "f32":
-        rows = np.clip(np.nan_to_num(rows), 0, 1)
+        rows = np.nan_to_num(rows)
+        if request.premultiplied:
+            rows[..., :3] = _straight(rows)
+        rows = np.clip(rows, 0, 1)
     planes = torch.from_numpy(np.ascontiguousarray(rows.transpose(2, 0, 1)).copy())
     image, coverage = planes[:3], planes[3:]
     alpha = coverage if len(coverage) else None
@@ -91,31 +111,87 @@ def frame_of(request: MatteRequest) -> Frame:
     return Frame(image=image, alpha=alpha)
 
 
+def samples_of(request: MatteRequest) -> Values:
+    """[H, W, C] as they were sent, but with rows top-down."""
+    import numpy as np
+
+    flat = np.frombuffer(request.pixels, _SAMPLES[request.dtype])
+    return _turned(flat.reshape(request.height, request.width, request.channels), request)
+
+
 def reply_of(request: MatteRequest, matte: Matte) -> MatteReply:
     """What the request wants of the matte of its picture."""
-    blobs = {"alpha": b"", "foreground": b"", "trimap": b""}
+    import numpy as np
+
+    values: dict[str, Values] = {}
     if "alpha" in request.wants:
-        blobs["alpha"] = matte.alpha.numpy().astype("<f4").tobytes()
+        values["alpha"] = matte.alpha[0].numpy().astype("<f4")
     if "foreground" in request.wants:
-        blobs["foreground"] = _colours(matte.colours, request).tobytes()
+        values["foreground"] = _colours(matte.colours, request)
     if "trimap" in request.wants:
-        blobs["trimap"] = _classes(matte).tobytes()
+        values["trimap"] = _classes(matte)
+    if "rgba" in request.wants:
+        values["rgba"] = _rgba(request, matte)
+    parts = ("alpha", "foreground", "trimap", "rgba")
+    blobs = {
+        name: np.ascontiguousarray(_turned(values[name], request)).tobytes()
+        if name in values
+        else b""
+        for name in parts
+    }
     return MatteReply(id=request.id, width=request.width, height=request.height, **blobs)
 
 
-def _colours(image: torch.Tensor, request: MatteRequest) -> NDArray[np.generic]:
-    """[H, W, 3] as the request's own values."""
+def _turned(rows: Values, request: MatteRequest) -> Values:
+    """Rows top-down from those of a request, or the other way round."""
+    return rows[::-1] if request.bottom_up else rows
+
+
+def _straight(samples: Values) -> Values:
+    """Colours of premultiplied float RGBA; black where nothing is covered."""
+    import numpy as np
+
+    coverage = samples[..., 3:]
+    straight = np.zeros_like(samples[..., :3])
+    return np.divide(samples[..., :3], coverage, out=straight, where=coverage > 0)
+
+
+def _rgba(request: MatteRequest, matte: Matte) -> Values:
+    """[H, W, 4]: the samples of the request, beyond 1 too, but for estimated colours and alpha."""
+    samples = samples_of(request).copy()
+    if request.premultiplied:
+        samples[..., :3] = _straight(samples)
+    if request.foreground == "estimate" and matte.foreground is not None:
+        changed = matte.foreground.pixels.numpy()
+        estimated = _colours(matte.foreground.colours[:, :, None], request)
+        samples.reshape(-1, 4)[changed, :3] = estimated[:, 0]
+    samples[..., 3:] = _interleaved(matte.alpha, request)
+    if request.premultiplied:
+        samples[..., :3] *= samples[..., 3:]
+    return samples
+
+
+def _colours(planes: torch.Tensor, request: MatteRequest) -> Values:
+    """[H, W, 3] as the request's own values, of planes [3, H, W] for displays."""
+    from shm_engine.compositing import as_unit, srgb_to_linear
+
+    is_light = request.colour == "linear"
+    return _interleaved(srgb_to_linear(as_unit(planes)) if is_light else planes, request)
+
+
+def _interleaved(planes: torch.Tensor, request: MatteRequest) -> Values:
+    """[H, W, C] in the dtype of the request."""
     import torch
 
-    from shm_engine.compositing import as_unit, from_unit, srgb_to_linear
+    from shm_engine.compositing import from_unit
 
-    if request.colour == "linear":
-        dtype = {"u8": torch.uint8, "u16": torch.uint16, "f32": torch.float32}[request.dtype]
-        image = from_unit(srgb_to_linear(as_unit(image)), dtype)
-    return image.numpy().transpose(1, 2, 0).astype(_SAMPLES[request.dtype])
+    dtype = {"u8": torch.uint8, "u16": torch.uint16, "f32": torch.float32}[request.dtype]
+    if planes.dtype != dtype:
+        planes = from_unit(planes, dtype)
+    return planes.numpy().transpose(1, 2, 0).astype(_SAMPLES[request.dtype])
 
 
-def _classes(matte: Matte) -> NDArray[np.generic]:
+def _classes(matte: Matte) -> Values:
     """[H, W]: the most probable class of each pixel, as 0, 128 or 255."""
     import numpy as np
 
@@ -133,8 +209,11 @@ def load_engine(settings: Settings) -> MatterEngine:
     """The engine, loaded; takes seconds. Raises EngineError."""
     from shm_engine.matter import Matter
 
+    def load(options: MatterOptions) -> Matter:
+        return Matter.load(settings.model, options)
+
     try:
-        return MatterEngine(Matter.load(settings.model, settings.options))
+        return MatterEngine(load(settings.options), load)
     except MattingError as error:
         raise EngineError(str(error)) from error
 

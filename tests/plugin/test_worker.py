@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from shm_engine.compositing import linear_to_srgb
+from shm_engine.compositing import from_unit, linear_to_srgb
 from shm_engine.errors import DeviceError
 from shm_engine.matter import Matter
 from shm_engine.options import MatterOptions
 from shm_engine.types import Foreground, Frame, Matte
 from shm_plugin import finding
 from shm_plugin.client import ALREADY_RUNNING, Preferences, connect, find_client
-from shm_plugin.messages import MatteRequest
+from shm_plugin.messages import MatteReply, MatteRequest
 from shm_plugin.queueing import EngineError
 from shm_plugin.worker import MatterEngine, Settings, frame_of, load_engine, parse, reply_of
 from tests.plugin.workers import PATIENCE, living, reply_to, wait_until
@@ -93,6 +94,70 @@ def test_a_reply_has_the_form_of_its_request(colour: str, dtype: type) -> None:
     assert np.abs(colours[1] - values[1]).max() <= allowed
 
 
+def _matte(request: MatteRequest, alpha: Values, clean: float = 1.0) -> Matte:
+    """A matte [H, W] of the request's picture; estimated is its first pixel, in that grey."""
+    frame = frame_of(request)
+    grey = torch.full((3, 1), clean)
+    colours = from_unit(grey, frame.image.dtype)
+    foreground = Foreground(pixels=torch.tensor([0]), colours=colours)
+    return Matte(frame=frame, alpha=torch.from_numpy(alpha[None]), foreground=foreground)
+
+
+def _rgba_of(reply: MatteReply, like: Values) -> Values:
+    return np.frombuffer(reply.rgba, like.dtype).reshape(like.shape)
+
+
+_ALPHA = np.array([[0.2, 0.4, 1.0], [0.0, 0.6, 0.8]], np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("colour", ["srgb", "linear"])
+def test_an_rgba_has_the_colours_of_the_request_and_the_alpha_of_the_matte(
+    dtype: type, colour: str
+) -> None:
+    values: Values = np.arange(24, dtype=dtype).reshape(2, 3, 4) * 9
+    request = replace(_request(values, colour=colour), wants=("rgba",))
+    rgba = _rgba_of(reply_of(request, _matte(request, _ALPHA)), values)
+    assert np.array_equal(rgba[..., :3], values[..., :3])
+    assert np.array_equal(rgba[..., 3], np.rint(_ALPHA * np.iinfo(dtype).max))
+    clean = replace(request, foreground="estimate")
+    rgba = _rgba_of(reply_of(clean, _matte(clean, _ALPHA)), values)
+    assert (rgba[0, 0, :3] == np.iinfo(dtype).max).all()
+    assert np.array_equal(rgba.reshape(6, 4)[1:, :3], values.reshape(6, 4)[1:, :3])
+
+
+def test_premultiplied_light_keeps_its_highlights() -> None:
+    straight = np.array([[[8.0, 0.5, 0.25]] * 3, [[0.0, 1.0, 0.125]] * 3], np.float32)
+    coverage = np.array([[1.0, 0.5, 1.0], [0.0, 1.0, 1.0]], np.float32)[..., None]
+    values = np.concatenate([straight * coverage, coverage], axis=2)
+    request = replace(_request(values, colour="linear"), premultiplied=True, wants=("rgba",))
+    expected = linear_to_srgb(torch.tensor([1.0, 0.5, 0.25]))
+    assert torch.equal(frame_of(request).image[:, 0, 1], expected)
+    rgba = _rgba_of(reply_of(request, _matte(request, _ALPHA)), values)
+    assert np.array_equal(rgba[..., 3], _ALPHA)
+    assert np.array_equal(rgba[..., :3], straight * _ALPHA[..., None])
+    clean = replace(request, foreground="estimate")
+    rgba = _rgba_of(reply_of(clean, _matte(clean, _ALPHA)), values)
+    assert np.allclose(rgba[0, 0], [0.2] * 4)
+
+
+def test_rows_that_come_bottom_up_go_back_bottom_up() -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    wants = ("alpha", "foreground", "trimap", "rgba")
+    down = replace(_request(values), wants=wants)
+    up = replace(_request(values[::-1].copy()), wants=wants, bottom_up=True)
+    assert torch.equal(frame_of(down).image, frame_of(up).image)
+    trimap = torch.eye(3).reshape(3, 1, 3).repeat(1, 2, 1)
+    trimap[:, 1] = trimap[:, 1].flip(0)
+    forms = [replace(_matte(each, _ALPHA), trimap=trimap) for each in (down, up)]
+    one, other = reply_of(down, forms[0]), reply_of(up, forms[1])
+    for name, size in (("alpha", 12), ("foreground", 9), ("trimap", 3), ("rgba", 12)):
+        rows = [getattr(reply, name) for reply in (one, other)]
+        assert rows[0][:size] == rows[1][size:], name
+        assert rows[0][size:] == rows[1][:size], name
+        assert rows[0] != rows[1], name
+
+
 def test_only_what_is_wanted_is_sent() -> None:
     request = MatteRequest(width=1, height=1, pixels=bytes(3), wants=("trimap",))
     frame = Frame(image=torch.zeros(3, 1, 1))
@@ -108,16 +173,35 @@ def test_what_is_wrong_with_weights_or_device_is_one_sentence(tmp_path: Path) ->
     with pytest.raises(EngineError, match=r"none\.safetensors"):
         load_engine(settings)
 
-    class Full(MatterEngine):
-        def __init__(self) -> None:
-            self.description = ""
-            self._matter = self  # type: ignore[assignment]
+    class Full:
+        description, options = "", MatterOptions()
 
         def drafts(self, _: object) -> object:
             raise DeviceError("cuda ran out of memory")
 
+    full: Any = Full()
+    engine = MatterEngine(full, lambda _: full)
     with pytest.raises(EngineError, match="ran out of memory"):
-        Full().matte(_request(np.zeros((1, 1, 3), np.uint8)), lambda _share, _text: None)
+        engine.matte(_request(np.zeros((1, 1, 3), np.uint8)), lambda _share, _text: None)
+
+
+def test_a_request_may_want_another_device_or_size(random_weights: Path) -> None:
+    options = MatterOptions(device="cpu", long_side_pixels=64, backend="eager")
+    loaded: list[MatterOptions] = []
+
+    def load(wanted: MatterOptions) -> Matter:
+        loaded.append(wanted)
+        return Matter.load(random_weights, wanted)
+
+    engine = MatterEngine(load(options), load)
+    own = _request(np.zeros((8, 8, 3), np.uint8))
+    other = replace(own, size=96)
+    for request in (own, other, other, own):
+        engine.matte(request, lambda _share, _text: None)
+    assert [wanted.long_side_pixels for wanted in loaded] == [64, 96, 64]
+    with pytest.raises(EngineError, match="abacus"):
+        engine.matte(replace(own, device="abacus"), lambda _share, _text: None)
+    assert engine.matte(own, lambda _share, _text: None).alpha
 
 
 def test_the_command_line_says_how_to_work() -> None:

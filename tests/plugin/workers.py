@@ -58,6 +58,7 @@ def red_reply(request: MatteRequest) -> MatteReply:
         alpha=alpha.astype("<f4").tobytes(),
         foreground=b"",
         trimap=b"",
+        rgba=b"",
     )
 
 
