@@ -29,7 +29,8 @@ EDITORS: Mapping[str, Editor] = MappingProxyType(
         "resolve": Editor("DaVinci Resolve", (*_QUICKTIME, "cineform", *_SEQUENCES)),
         "finalcut": Editor("Final Cut Pro", (*_QUICKTIME, *_SEQUENCES)),
         "aftereffects": Editor("Adobe After Effects", (*_QUICKTIME, "cineform", *_SEQUENCES)),
-        "blender": Editor("Blender", (*_QUICKTIME, "ffv1", "vp9", *_SEQUENCES)),
+        # Blender 5.2 takes ProRes 4444 for premultiplied, 4.2 sees no alpha in VP9.
+        "blender": Editor("Blender", ("png", "animation", "ffv1", *_SEQUENCES)),
         "gimp": Editor("GIMP", ("png-sequence", "tiff-sequence", "exr-sequence"), opaque=()),
         "nuke": Editor("Nuke", ("exr-sequence", *_QUICKTIME, "png-sequence", "tiff-sequence")),
         "web": Editor("web browsers", ("vp9",)),
