@@ -17,18 +17,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-# In a package, or plainly beside one another in a host's folder of plug-ins.
-if TYPE_CHECKING or __package__:
-    from . import finding, messages
-    from .finding import EngineNotFound, Runtime, WorkerError
-    from .protocol import Channel
-else:
-    import finding
-    import messages
-    from finding import EngineNotFound, Runtime, WorkerError
-    from protocol import Channel
+from . import finding, messages
+from .finding import EngineNotFound, Runtime, WorkerError
+from .protocol import Channel
 
 __all__ = ["Cancelled", "Client", "EngineNotFound", "Preferences", "WorkerError", "connect"]
 
@@ -209,6 +201,8 @@ class Client:
 
         The id of the request is chosen here. Raises Cancelled after `cancel`, else WorkerError.
         """
+        if len(request.pixels) > messages.BLOB_LIMIT:
+            raise WorkerError("The picture is too large for the engine; use a smaller one.")
         numbered = replace(request, id=next(self._numbers))
         with self._lock:
             self._current, self._is_cancelled = numbered.id, False

@@ -18,6 +18,10 @@ from pathlib import Path
 
 RUNTIME_FILE = "worker.json"
 LOG_FILE = "worker.log"
+
+# Beside this file in a plug-in that `shm-matte plugin install` put there: the Python it used.
+ENGINE_FILE = Path(__file__).with_name("engine.txt")
+
 _LOG_LIMIT = 1 << 20
 
 # What hosts set for their own libraries, and would break those of the engine.
@@ -90,14 +94,24 @@ def read_runtime(folder: Path) -> Runtime | None:
 
 
 def find_python(preference: str, environment: Mapping[str, str] | None = None) -> Path:
-    """The interpreter that has the engine: by preference, else $SHM_MATTE, else shm-matte on PATH.
+    """The interpreter that has the engine: by preference, else $SHM_MATTE, else the one that put
+    the plug-in there, else shm-matte on PATH.
 
     EngineNotFound if there is none, also where a preference or $SHM_MATTE names what is none.
     """
     env = os.environ if environment is None else environment
+    if not preference and not env.get("SHM_MATTE"):
+        with suppress(OSError):
+            installer = Path(ENGINE_FILE.read_text(encoding="utf-8"))
+            if installer.is_file():
+                return installer
     on_path = shutil.which("shm-matte", path=env.get("PATH"))
-    named = (preference, "The preferences"), (env.get("SHM_MATTE"), "SHM_MATTE"), (on_path, "PATH")
-    for place, who in named:
+    named = {
+        "The engine setting": preference,
+        "SHM_MATTE": env.get("SHM_MATTE"),
+        "PATH": on_path,
+    }
+    for who, place in named.items():
         if place:
             found = _python_of(Path(place).expanduser())
             if found is None:
@@ -108,7 +122,7 @@ def find_python(preference: str, environment: Mapping[str, str] | None = None) -
             return found
     raise EngineNotFound(
         "Human Matte's engine is not installed: get semantic-human-matting, run its scripts/matte "
-        "once, then choose its folder in the preferences, or put shm-matte on the PATH."
+        "once, then choose that file as the engine in the settings of this plug-in."
     )
 
 

@@ -15,21 +15,16 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-# In a package, or plainly beside one another in a host's folder of plug-ins.
-if TYPE_CHECKING or __package__:
-    from .messages import (
-        BLOB_LIMIT,
-        HEADER_LIMIT,
-        Message,
-        ProtocolError,
-        build,
-        parse,
-        take_apart,
-    )
-else:
-    from messages import BLOB_LIMIT, HEADER_LIMIT, Message, ProtocolError, build, parse, take_apart
+from .messages import (
+    BLOB_LIMIT,
+    HEADER_LIMIT,
+    Message,
+    ProtocolError,
+    build,
+    parse,
+    take_apart,
+)
 
 MAGIC = b"SHMW"
 FRAMING = 1

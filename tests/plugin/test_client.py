@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.plugin.packing import pack
 from shm_plugin import finding, messages
 from shm_plugin.client import EngineNotFound, Preferences, WorkerError, connect
 from tests.plugin.workers import (
@@ -29,8 +30,6 @@ from tests.plugin.workers import (
     reply_to,
     wait_until,
 )
-
-HOST_FILES = ("client.py", "finding.py", "messages.py", "protocol.py")
 
 # A shm_plugin.worker whose engine is RedEngine, which never lets a picture go that begins with 66.
 _STAND_IN = """
@@ -212,6 +211,17 @@ def test_the_worker_gets_no_environment_of_the_host(
     assert Path(cwd) == folder
 
 
+def test_a_picture_that_is_too_large_is_not_sent(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with living(folder), closing(connect(Preferences(engine="/nowhere"))) as client:
+        monkeypatch.setattr("shm_plugin.messages.BLOB_LIMIT", 35)
+        with pytest.raises(WorkerError, match="too large"):
+            next(client.matte(picture(1)))
+        monkeypatch.undo()
+        assert reply_to(client, picture(1)).alpha
+
+
 def _oldest_python() -> str:
     """Python 3.10, the floor of hosts, where it is here, else this one."""
     for found in (shutil.which("python3.10"), sys.executable):
@@ -220,23 +230,19 @@ def _oldest_python() -> str:
     raise AssertionError
 
 
-@pytest.mark.parametrize("form", ["package", "beside one another"])
-def test_copies_work_alone_in_a_host(form: str, tmp_path: Path, repository: Path) -> None:
-    copies = tmp_path / "host" / ("addon" if form == "package" else "")
-    copies.mkdir(parents=True)
-    if form == "package":
-        (copies / "__init__.py").touch()
-    for name in HOST_FILES:
-        shutil.copy(repository / "shm_plugin" / name, copies)
-    package = "addon." if form == "package" else ""
+def test_a_packed_plug_in_works_alone_in_a_host(tmp_path: Path) -> None:
+    plug_in = tmp_path / "human-matte"
+    for name, content in pack("gimp").items():
+        (plug_in / name).parent.mkdir(parents=True, exist_ok=True)
+        (plug_in / name).write_bytes(content)
     script = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'host')!r})\n"
-        f"from {package}client import Preferences, connect\n"
-        f"from {package}messages import MatteRequest\n"
+        f"import sys; sys.path.insert(0, {str(plug_in)!r})\n"
+        "from shm_plugin.client import Preferences, connect\n"
+        "from shm_plugin.messages import MatteRequest\n"
         "client = connect(Preferences(engine='/nowhere'))\n"
         "*_, reply = client.matte(MatteRequest(width=1, height=1, pixels=bytes(3)))\n"
         "client.close()\n"
-        "foreign = {'numpy', 'torch', 'shm_plugin', 'shm_engine', 'cli'} & set(sys.modules)\n"
+        "foreign = {'numpy', 'torch', 'shm_engine', 'cli'} & set(sys.modules)\n"
         "print(reply.alpha.hex(), foreign)\n"
     )
     folder = tmp_path / "run"

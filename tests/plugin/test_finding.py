@@ -29,6 +29,22 @@ def _program(path: Path, text: str = "") -> Path:
     return path
 
 
+def test_a_plug_in_finds_the_engine_that_installed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installer = _program(tmp_path / "its" / "python3")
+    other = _program(tmp_path / "other" / "python3")
+    note = tmp_path / "engine.txt"
+    monkeypatch.setattr("shm_plugin.finding.ENGINE_FILE", note)
+    note.write_text(str(installer))
+    assert find_python("", _NOTHING) == installer
+    assert find_python(str(other), _NOTHING) == other
+    assert find_python("", {**_NOTHING, "SHM_MATTE": str(other)}) == other
+    installer.unlink()
+    with pytest.raises(EngineNotFound, match="not installed"):
+        find_python("", _NOTHING)
+
+
 def test_the_interpreter_of_a_shm_matte_is_that_of_its_first_line(tmp_path: Path) -> None:
     python = _program(tmp_path / "with space" / "bin" / "python3.12")
     plain = _program(tmp_path / "shm-matte", f"#!{python}\nimport sys\n")
@@ -89,7 +105,7 @@ def test_what_is_named_and_wrong_is_not_replaced_by_something_else(tmp_path: Pat
     env = {"PATH": str(_program(right).parent), "SHM_MATTE": "/nowhere/shm-matte"}
     with pytest.raises(EngineNotFound, match=r"SHM_MATTE names /nowhere/shm-matte, .* choose"):
         find_python("", env)
-    with pytest.raises(EngineNotFound, match=r"preferences names? "):
+    with pytest.raises(EngineNotFound, match="engine setting names"):
         find_python(str(tmp_path / "bin" / "other"), env)
 
 
