@@ -1,0 +1,130 @@
+"""Human Matte in the Sequencer: a matte for the active strip, rendered beside the blend file.
+
+Knows no codec and no socket; how strips are laid out is placing.py's business, and what their
+mattes are called footage.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..client import WorkerError
+from .footage import FOLDER, MattePlan, make_mattes, plan_movie, plan_pictures
+from .modal import Job, Tell, WorkOperator
+from .placing import files_of, matte_of, place_matte, strip_named, users_of
+from .preferences import ADDON, draw_connection, settings
+
+_ICON = "OUTLINER_OB_ARMATURE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Result:
+    scene: str
+    strip: str
+    plan: MattePlan
+
+
+class SEQUENCER_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # noqa: N801 (Blender's)
+    """Cut people out of the active movie or image strip: its matte becomes a movie beside the
+    blend file, and a muted strip that masks the active one"""
+
+    bl_idname = "sequencer.human_matte"
+    bl_label = "Human Matte"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (Blender's)
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        reason = _obstacle(context)
+        if reason is not None:
+            cls.poll_message_set(reason)
+        return reason is None
+
+    def start(self, context: Any) -> Job[_Result]:
+        scene = _scene(context)
+        strip = scene.sequence_editor.active_strip
+        plan = _plan(strip)
+        wanted = settings(context)
+        result = _Result(scene=scene.name, strip=strip.name, plan=plan)
+
+        def job(tell: Tell) -> _Result:
+            make_mattes(plan, wanted, tell)
+            return result
+
+        return job
+
+    def finish(self, context: Any, result: _Result) -> str:
+        scene = bpy.data.scenes.get(result.scene)
+        strip = None if scene is None else strip_named(scene, result.strip)
+        made = result.plan.shown[0]
+        if strip is None or len(files_of(strip)) != len(result.plan.shown):
+            raise WorkerError(f"{result.strip} is not there any more; its matte is {made}.")
+        matte = place_matte(context, scene, strip, result.plan.shown)
+        where = f"{FOLDER}/{made.name} on channel {matte.channel}"
+        again = f"choose {self.bl_label} again after moving or scaling it"
+        return f"{strip.name} is masked by {where}; {again}."
+
+
+class SEQUENCER_PT_human_matte(bpy.types.Panel):  # noqa: N801 (Blender's)
+    bl_label = "Human Matte"
+    bl_space_type = "SEQUENCE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Human Matte"
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.operator(SEQUENCER_OT_human_matte.bl_idname, text="Mask the People", icon=_ICON)
+        reason = _obstacle(context)
+        if reason is not None:
+            layout.label(text=reason, icon="INFO")
+        addon = context.preferences.addons.get(ADDON)
+        if addon is not None and addon.preferences is not None:
+            options = layout.column()
+            options.use_property_split = True
+            for name in ("quality", "smoothing", "device"):
+                options.prop(addon.preferences, name)
+        draw_connection(layout)
+
+
+def draw_entry(menu: Any, context: Any) -> None:  # noqa: ARG001 (Blender's)
+    """In the menus of strips."""
+    menu.layout.separator()
+    menu.layout.operator(SEQUENCER_OT_human_matte.bl_idname, icon=_ICON)
+
+
+# What is added to which menus.
+ENTRIES = (("SEQUENCER_MT_strip", draw_entry), ("SEQUENCER_MT_context_menu", draw_entry))
+
+
+def _scene(context: Any) -> Any:
+    """The scene whose strips are shown, which since 5.0 need not be the window's."""
+    return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def _obstacle(context: Any) -> str | None:
+    """Why there cannot be a matte; None where there can."""
+    scene = _scene(context)
+    editor = None if scene is None else scene.sequence_editor
+    strip = None if editor is None else editor.active_strip
+    if strip is None:
+        return "Select a movie or image strip"
+    if strip.type not in {"MOVIE", "IMAGE"}:
+        return "Movie and image strips only"
+    if users_of(strip, scene):
+        return "This strip is a matte itself"
+    if not bpy.data.filepath:
+        return "Save the blend file first: the matte goes beside it"
+    return None
+
+
+def _plan(strip: Any) -> MattePlan:
+    folder = Path(bpy.data.filepath).parent / FOLDER
+    now = matte_of(strip)
+    current = [] if now is None else files_of(now)
+    files = files_of(strip)
+    if strip.type == "MOVIE":
+        return plan_movie(files[0], folder, current[0] if current else None)
+    return plan_pictures(files, folder, current)
