@@ -29,6 +29,7 @@ COMMANDS = {
     "camera": "cli.camera.command",
     "bench": "cli.bench",
     "doctor": "cli.doctor.command",
+    "plugin": "cli.plugin.command",
     "export": "cli.export",
     "licenses": "cli.licenses",
 }

@@ -1,0 +1,1 @@
+"""Plug-ins for Blender and GIMP: packed, and put where these look for them; imports none of it."""
