@@ -1,1 +1,2 @@
-"""Plug-ins for Blender and GIMP: packed, and put where these look for them; imports none of it."""
+"""Plug-ins for Blender, GIMP and Krita: packed, and put where these look for them; imports none of
+it."""
