@@ -73,6 +73,11 @@ bootstrap() {
     if is_installed "$1"; then
         return
     fi
+    if [ -L "$venv" ] && [ -e "$venv/.installed-runtime" ] &&
+        [ "$(head -n 1 "$venv/.installed-runtime")" != "$root" ]; then
+        say "$venv is a link to the packages of another checkout; remove it."
+        return 1
+    fi
     say "preparing $venv; the first time this fetches large packages and takes some minutes"
     python=$(find_python) || return 1
     # One install at a time. The kernel frees the lock when the last process that holds it ends, so
