@@ -12,8 +12,20 @@ import threading
 from cli.entry import main
 
 
-def _end_with_stdin() -> None:
-    while os.read(0, 1024):
+def _take_stdin() -> int:
+    """What was stdin, to wait for its end; stdin itself is empty from now on.
+
+    On Windows whatever asks for the state of a stdin that is being read waits as well, for ever:
+    `import numpy` does (numpy/numpy#24290).
+    """
+    own, empty = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return own
+
+
+def _end_with(host: int) -> None:
+    while os.read(host, 1024):
         pass
     if sys.platform == "win32":
         import _thread
@@ -25,5 +37,5 @@ def _end_with_stdin() -> None:
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    threading.Thread(target=_end_with, args=(_take_stdin(),), daemon=True).start()
     main()

@@ -12,7 +12,17 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 # What every host runs, beside its own folder in shm_plugin.
-SHARED = ("__init__.py", "client.py", "clips.py", "finding.py", "messages.py", "protocol.py")
+SHARED = (
+    "__init__.py",
+    "asking.py",
+    "choices.py",
+    "client.py",
+    "clips.py",
+    "finding.py",
+    "jobs.py",
+    "messages.py",
+    "protocol.py",
+)
 
 # Names the engine that a plug-in was installed from; see shm_plugin.finding.
 ENGINE_FILE = "engine.txt"

@@ -151,6 +151,11 @@ def install_into_folder(packed: dict[str, bytes], entry: str, folder: Path) -> N
             (new / entry).chmod(0o755)
             if folder.exists():
                 folder.rename(old)
-            new.rename(folder)
+            try:
+                new.rename(folder)
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
     except OSError as error:
         raise MattingError(f"{folder} cannot be written: {error.strerror}", path=folder) from error

@@ -13,9 +13,10 @@ from typing import Any
 import bpy
 
 from ..client import WorkerError
+from ..jobs import Job, Tell
 from .footage import FOLDER, MattePlan, make_mattes, plan_movie, plan_pictures, plan_sequence
 from .keying import TREE, add_key, choose, file_of, matte_node_of, wire
-from .modal import Job, Tell, WorkOperator
+from .modal import WorkOperator
 from .preferences import settings
 
 _FOOTAGE = frozenset({"CompositorNodeImage", "CompositorNodeMovieClip"})

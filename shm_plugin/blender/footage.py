@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..client import WorkerError
 from ..clips import ClipRequest, ClipRun
+from ..jobs import Tell
 
 if TYPE_CHECKING:
-    from .modal import Tell
     from .preferences import Settings
 
 # The folder beside the blend file.
@@ -33,6 +34,7 @@ _FIRST_NUMBER = 1
 
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
 _PLACE = re.compile(r"%(?:0\d{1,2})?d")
+_MARKS = re.compile(rf"{_PLACE.pattern}|#{{2,}}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +66,8 @@ def plan_movie(movie: Path, folder: Path, current: Path | None = None) -> MatteP
     """The matte of a movie. current: the file that serves as its matte now."""
     suffix = ".mkv" if movie.suffix.lower() in _ROUNDED_TIMES else ".mov"
     source = Source(path=movie, files=(movie,))
-    target = _free_target(source, current, lambda mark: folder / f"{movie.stem}.{mark}{suffix}")
+    stem = _plain(movie.stem)
+    target = _free_target(source, current, lambda mark: folder / f"{stem}.{mark}{suffix}")
     return MattePlan(parts=((source, target),), shown=(target,))
 
 
@@ -106,13 +109,17 @@ def plan_sequence(picture: Path, folder: Path, current: Path | None = None) -> M
 
 
 def make_mattes(plan: MattePlan, wanted: Settings, tell: Tell) -> None:
-    """Has the engine write what is not there yet. Raises WorkerError, and Stopped."""
+    """Has the engine write what is not there yet. Raises WorkerError."""
     total = len(plan.parts)
     for index, (source, target) in enumerate(plan.parts):
         # Of a sequence the program makes the folder.
         folder = target.parent.parent if source.is_sequence else target.parent
         is_new = not folder.exists()
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            why = f"{folder} cannot be made ({error.strerror})"
+            raise WorkerError(f"{why}; save the blend file where you may write.") from error
         request = ClipRequest(
             source=source.path,
             target=target,
@@ -184,9 +191,14 @@ def _sequence_target(sequence: Source, folder: Path, current: Path | None) -> Pa
 
 def _still_target(still: Source, folder: Path, current: Path | None, taken: Sequence[Path]) -> Path:
     def named(mark: str) -> Path:
-        return folder / f"{still.path.stem}.{mark}.png"
+        return folder / f"{_plain(still.path.stem)}.{mark}.png"
 
     return _free_target(still, current, named, taken)
+
+
+def _plain(stem: str) -> str:
+    """Without what the program takes for the place of a number."""
+    return _MARKS.sub("_", stem)
 
 
 def _free_target(

@@ -6,17 +6,18 @@ Knows no socket and no strip; how samples are read and written is pixels.py's bu
 from __future__ import annotations
 
 from array import array
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
-from ..client import WorkerError, connect
+from ..asking import ask
+from ..client import WorkerError
+from ..jobs import Job
 from ..messages import MatteReply, MatteRequest
-from .modal import Job, Tell, WorkOperator
+from .modal import WorkOperator
 from .pixels import Picture, read, write, write_matte
-from .preferences import Settings, client_preferences, settings
+from .preferences import Settings, settings
 from .showing import show, shown
 
 OUTPUTS = (
@@ -27,18 +28,6 @@ COLOURS = (
     ("SOURCE", "As they are", "The colours of the image, untouched"),
     ("CLEAN", "Clean", "Without the old background that shines through hair and soft edges"),
 )
-
-
-def ask(wanted: Settings, request: MatteRequest, tell: Tell) -> MatteReply:
-    """The engine's reply; it is started if need be. WorkerError if there is none."""
-    preferences = client_preferences(wanted)
-    with closing(connect(preferences, told=lambda words: tell(0, words))) as client:
-        tell.when_stopped(client.cancel)
-        for item in client.matte(request):
-            if isinstance(item, MatteReply):
-                return item
-            tell(item.share, item.text)
-    raise WorkerError("The engine did not answer; try again.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +78,8 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
             raise WorkerError("There is no image to matte; open one in this editor.")
         self.source = image.name
         picture, wanted = read(image, context.space_data), settings(context)
-        request = _request(picture, self.output, self.colours, wanted)
-        return lambda tell: _Matted(picture=picture, reply=ask(wanted, request, tell))
+        request, engine = _request(picture, self.output, self.colours, wanted), wanted.engine
+        return lambda tell: _Matted(picture=picture, reply=ask(engine, request, tell))
 
     def finish(self, context: Any, result: _Matted) -> str:
         picture, reply, name = result.picture, result.reply, f"{result.picture.name} matte"

@@ -5,111 +5,62 @@ Knows no picture, strip or engine: what is to be done, and what becomes of it, i
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import bpy
 
 from ..client import Cancelled, WorkerError
-
-Result = TypeVar("Result")
+from ..jobs import Job, Result, Tell, Work
 
 _TICK_SECONDS = 0.1
 # An operator that Blender dropped without a word, as with a window, ticks no more.
 _SILENT_SECONDS = 5.0
 
 
-class Stopped(Exception):  # noqa: N818 (not a mistake of the program)
-    """The user has had enough, and so has the job: raised by `Tell`."""
+class _Run(Generic[Result]):
+    """The work of an operator, its timer, and what Blender shows of it."""
 
-
-class Tell:
-    """A job calls it with how much is done, in [0, 1], and in words; it raises Stopped where the
-    user has had enough."""
-
-    def __init__(self, show: Callable[[float, str], None] | None = None) -> None:
-        self.share, self.text = 0.0, "starting"
-        self._show = show
-        self._lock = threading.Lock()
-        self._is_stopped = False
-        self._actions: list[Callable[[], object]] = []
-
-    def __call__(self, share: float, text: str) -> None:
-        if self._is_stopped:
-            raise Stopped
-        self.share, self.text = share, text
-        if self._show is not None:
-            self._show(share, text)
-
-    def when_stopped(self, action: Callable[[], object]) -> None:
-        """`action` is called, in a thread of its own, as soon as the user has had enough: it may
-        wake a job that waits, and fail."""
-        with self._lock:
-            self._actions.append(action)
-            is_late = self._is_stopped
-        if is_late:
-            action()
-
-    def stop(self) -> None:
-        """The user has had enough; returns at once."""
-        with self._lock:
-            self._is_stopped = True
-            actions = list(self._actions)
-        threading.Thread(target=_call_all, args=(actions,), daemon=True).start()
-
-
-Job = Callable[[Tell], Result]
-
-
-def _call_all(actions: list[Callable[[], object]]) -> None:
-    for action in actions:
-        # Whoever would listen has left.
-        with suppress(Exception):
-            action()
-
-
-class Work(Generic[Result]):
-    """A job under way in a thread of its own."""
-
-    def __init__(self, job: Job[Result]) -> None:
-        self.tell = Tell()
+    def __init__(self, context: Any, job: Job[Result]) -> None:
+        self.work = Work(job)
         self.ticked_at = time.monotonic()
-        self._job = job
-        self._outcome: Result | None = None
-        self._error: BaseException | None = None
-        # A daemon: Blender does not wait for it when it is closed.
-        self._thread = threading.Thread(target=self._run, name="Human Matte", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._outcome = self._job(self.tell)
-        except BaseException as error:  # noqa: BLE001 (raised again in `result`)
-            self._error = error
-
-    @property
-    def is_done(self) -> bool:
-        return not self._thread.is_alive()
+        # An address, because a reference to an area that was closed is deadly.
+        self._area = context.area.as_pointer() if context.area is not None else 0
+        manager = context.window_manager
+        manager.progress_begin(0, 100)
+        self._timer = manager.event_timer_add(_TICK_SECONDS, window=context.window)
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether the operator that began it is gone without having said so."""
+        """Whether the operator is gone without having said so, and with it the timer."""
         return time.monotonic() - self.ticked_at > _SILENT_SECONDS
 
-    def result(self) -> Result:
-        """What the job returned, once it is done; raises what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._outcome  # type: ignore[return-value]
+    def show(self, manager: Any) -> None:
+        tell = self.work.tell
+        manager.progress_update(100 * tell.share)
+        self._head(f"Human Matte: {_described(tell)} (Esc: cancel)")
+
+    def end(self, manager: Any) -> None:
+        """Nothing of it is shown any more; what is still under way is stopped."""
+        if not self.work.is_done:
+            self.work.tell.stop()
+        if _Now.run is self:
+            _Now.run = None
+        manager.progress_end()
+        manager.event_timer_remove(self._timer)
+        self._head(None)
+
+    def _head(self, words: str | None) -> None:
+        area = area_at(self._area)
+        if area is not None:
+            area.header_text_set(words)
+            area.tag_redraw()
 
 
 class _Now:
     """What goes on in this Blender, and the last sentence about it."""
 
-    work: Work[Any] | None = None
+    run: _Run[Any] | None = None
     sentence = ""
 
 
@@ -120,15 +71,21 @@ def last_sentence() -> str:
 
 def under_way() -> str:
     """How far the work of the moment is, as "60 % drawing the outline"; "" where there is none."""
-    work = _Now.work
-    return "" if work is None or work.is_done else _described(work.tell)
+    run = _Now.run
+    return "" if run is None or run.work.is_done else _described(run.work.tell)
 
 
 def stop_everything() -> None:
-    """Stops what is under way, for when the add-on is switched off."""
-    if _Now.work is not None:
-        _Now.work.tell.stop()
-    _Now.work = None
+    """Stops what is under way, for when the add-on is switched off: Blender frees the operator then
+    without a word, and leaves it to us to tidy up."""
+    run = _Now.run
+    if run is None:
+        return
+    if run.is_forgotten:
+        run.work.tell.stop()
+    else:
+        run.end(bpy.context.window_manager)
+    _Now.run = None
 
 
 def _described(tell: Tell) -> str:
@@ -171,24 +128,19 @@ class WorkOperator(Generic[Result]):
     def invoke(self, context: Any, event: Any) -> set[str]:  # noqa: ARG002 (Blender's)
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        other = _Now.work
-        if other is not None and not other.is_done:
+        other = _Now.run
+        if other is not None and not other.work.is_done:
             if not other.is_forgotten:
                 self.report({"WARNING"}, "Human Matte is still at work; Esc ends that.")
                 return {"CANCELLED"}
-            other.tell.stop()
+            other.work.tell.stop()
         try:
             job = self.start(context)
         except WorkerError as error:
             return self._failed(error)
-        self._work = _Now.work = Work(job)
-        # An address, because a reference to an area that was closed is deadly.
-        self._area = context.area.as_pointer() if context.area is not None else 0
-        manager = context.window_manager
-        manager.progress_begin(0, 100)
-        self._timer = manager.event_timer_add(_TICK_SECONDS, window=context.window)
-        manager.modal_handler_add(self)
-        self._show(context)
+        self._run = _Now.run = _Run(context, job)
+        context.window_manager.modal_handler_add(self)
+        self._run.show(context.window_manager)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: Any, event: Any) -> set[str]:
@@ -198,47 +150,26 @@ class WorkOperator(Generic[Result]):
             return {"CANCELLED"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
-        self._work.ticked_at = time.monotonic()
-        if not self._work.is_done:
-            self._show(context)
+        self._run.ticked_at = time.monotonic()
+        if not self._run.work.is_done:
+            self._run.show(context.window_manager)
             return {"PASS_THROUGH"}
         work = self._leave(context)
         try:
             return self._done(self.finish(context, work.result()))
         except WorkerError as error:
             return self._failed(error)
-        except Stopped:
-            return {"CANCELLED"}
 
     def cancel(self, context: Any) -> None:
         """Blender itself ends the operator, as where another file is opened."""
         self._leave(context)
 
-    def _show(self, context: Any) -> None:
-        tell = self._work.tell
-        context.window_manager.progress_update(100 * tell.share)
-        area = area_at(self._area)
-        if area is not None:
-            area.header_text_set(f"Human Matte: {_described(tell)} (Esc: cancel)")
-            area.tag_redraw()
-
     def _leave(self, context: Any) -> Work[Result]:
-        """No timer, no words in the header, no progress; what is still under way is stopped."""
-        work: Work[Result] = self._work
+        run: _Run[Result] = self._run
         # Blender keeps an operator for long, and so would all that belongs to its work.
-        del self._work
-        if not work.is_done:
-            work.tell.stop()
-        if _Now.work is work:
-            _Now.work = None
-        manager = context.window_manager
-        manager.progress_end()
-        manager.event_timer_remove(self._timer)
-        area = area_at(self._area)
-        if area is not None:
-            area.header_text_set(None)
-            area.tag_redraw()
-        return work
+        del self._run
+        run.end(context.window_manager)
+        return run.work
 
     def _done(self, sentence: str) -> set[str]:
         self._say({"INFO"}, sentence)

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from .image import IMAGE_OT_human_matte
-from .preferences import ADDON, draw_connection
+from .preferences import draw_options
 from .saving import IMAGE_OT_human_matte_save
 
 
@@ -30,13 +30,7 @@ class IMAGE_PT_human_matte(bpy.types.Panel):  # noqa: N801 (Blender's)
         column.operator(name, text="Matte as Image").output = "MATTE"
         if IMAGE_OT_human_matte_save.poll(context):
             column.operator(IMAGE_OT_human_matte_save.bl_idname)
-        addon = context.preferences.addons.get(ADDON)
-        if addon is not None and addon.preferences is not None:
-            options = layout.column()
-            options.use_property_split = True
-            options.prop(addon.preferences, "quality")
-            options.prop(addon.preferences, "device")
-        draw_connection(layout)
+        draw_options(layout, context, ("quality", "device"))
 
 
 def draw_entry(menu: Any, context: Any) -> None:  # noqa: ARG001 (Blender's)

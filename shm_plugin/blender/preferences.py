@@ -7,34 +7,33 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bpy
 
-from ..client import Client, Preferences, WorkerError, connect
-from ..messages import MatteRequest, Progress
-from .modal import Tell, WorkOperator, last_sentence, under_way
+from ..asking import reaching, reply
+from ..choices import (
+    DEFAULT_DEVICE,
+    DEFAULT_QUALITY,
+    DEVICE_HELP,
+    DEVICES,
+    QUALITIES,
+    QUALITY_HELP,
+    SIZES,
+)
+from ..client import WorkerError
+from ..jobs import Job, Tell
+from ..messages import MatteRequest
+from .modal import WorkOperator, last_sentence, under_way
 
 # Blender knows an add-on by the name of its outermost package.
 ADDON = (__package__ or "").rpartition(".shm_plugin.")[0] or __package__
 
-SIZES = {"DRAFT": 384, "STANDARD": 512, "FINE": 1024}
-
-DEVICES = (
-    ("auto", "Automatic", "The fastest device that works here"),
-    ("cpu", "CPU", "The processor"),
-    ("cuda", "CUDA", "A graphics card of NVIDIA"),
-    ("mps", "Metal", "The graphics of an Apple computer"),
-)
-QUALITIES = (
-    ("DRAFT", "Draft", "Fastest, for a first look"),
-    ("STANDARD", "Standard", "For most pictures"),
-    ("FINE", "Fine", "Looks more closely: for large pictures with small people; slow"),
-)
-SMOOTHINGS = (
+_QUALITIES = [(each.name, each.label, each.help) for each in QUALITIES]
+_DEVICES = [(each.name, each.label, each.help) for each in DEVICES]
+_SMOOTHINGS = (
     ("light", "Light", "Movies hold still without losing motion"),
     ("strong", "Strong", "For calm movies that still flicker"),
     ("off", "Off", "Every frame by itself"),
@@ -51,8 +50,8 @@ class Settings:
     """What the preferences say. device, smoothing: as the engine calls them."""
 
     engine: str = ""
-    device: str = "auto"
-    quality: str = "STANDARD"
+    device: str = DEFAULT_DEVICE
+    quality: str = DEFAULT_QUALITY
     smoothing: str = "light"
 
     @property
@@ -72,10 +71,14 @@ class HumanMattePreferences(bpy.types.AddonPreferences):
             "looked for",
             subtype="FILE_PATH",
         ),
-        "device": bpy.props.EnumProperty(name="Device", items=DEVICES, default="auto"),
-        "quality": bpy.props.EnumProperty(name="Quality", items=QUALITIES, default="STANDARD"),
+        "device": bpy.props.EnumProperty(
+            name="Device", description=DEVICE_HELP, items=_DEVICES, default=DEFAULT_DEVICE
+        ),
+        "quality": bpy.props.EnumProperty(
+            name="Quality", description=QUALITY_HELP, items=_QUALITIES, default=DEFAULT_QUALITY
+        ),
         "smoothing": bpy.props.EnumProperty(
-            name="Smoothing", description="For movies", items=SMOOTHINGS, default="light"
+            name="Smoothing", description="For movies", items=_SMOOTHINGS, default="light"
         ),
     }
 
@@ -84,27 +87,36 @@ class HumanMattePreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         for name in HumanMattePreferences.__annotations__:
             layout.prop(self, name)
-        draw_connection(layout)
+        _draw_connection(layout)
+
+
+def _preferences(context: Any) -> Any:
+    """Those of the add-on; None where it has none (yet)."""
+    addon = context.preferences.addons.get(ADDON)
+    return None if addon is None else addon.preferences
 
 
 def settings(context: Any) -> Settings:
     """What the user set; the defaults where the add-on has no preferences (yet)."""
-    addon = context.preferences.addons.get(ADDON)
-    own = None if addon is None else addon.preferences
+    own = _preferences(context)
     if own is None:
         return Settings()
     engine = bpy.path.abspath(own.engine) if own.engine else ""
     return Settings(engine=engine, device=own.device, quality=own.quality, smoothing=own.smoothing)
 
 
-def client_preferences(settings: Settings) -> Preferences:
-    """The part of the settings that finds and starts the engine."""
-    # A new one loads what the first request will ask for; else it would load twice.
-    arguments = ("--device", settings.device, "--size", str(settings.size))
-    return Preferences(engine=settings.engine, arguments=arguments)
+def draw_options(layout: Any, context: Any, names: Sequence[str]) -> None:
+    """Some of the preferences, to be changed in a panel, and the test of the connection."""
+    own = _preferences(context)
+    if own is not None:
+        options = layout.column()
+        options.use_property_split = True
+        for name in names:
+            options.prop(own, name)
+    _draw_connection(layout)
 
 
-def draw_connection(layout: Any) -> None:
+def _draw_connection(layout: Any) -> None:
     """The button that tests the connection, and below it what goes on or was last said."""
     layout.operator(WM_OT_human_matte_test.bl_idname, icon="LINKED")
     # A label of Blender does not wrap.
@@ -121,7 +133,7 @@ class WM_OT_human_matte_test(WorkOperator[str], bpy.types.Operator):  # noqa: N8
     bl_label = "Test Connection"
     bl_options = {"INTERNAL"}  # noqa: RUF012 (Blender's)
 
-    def start(self, context: Any) -> Callable[[Tell], str]:
+    def start(self, context: Any) -> Job[str]:
         wanted = settings(context)
         return lambda tell: test_connection(wanted, tell)
 
@@ -131,20 +143,18 @@ class WM_OT_human_matte_test(WorkOperator[str], bpy.types.Operator):  # noqa: N8
 
 def test_connection(wanted: Settings, tell: Tell) -> str:
     """The engine in one sentence: what works on which device, and how quickly it answers."""
-    preferences = client_preferences(wanted)
-    with closing(connect(preferences, told=lambda words: tell(0, words))) as client:
-        tell.when_stopped(client.cancel)
-        request = MatteRequest(
-            width=_TEST_SIDE,
-            height=_TEST_SIDE,
-            pixels=bytes([128]) * (3 * _TEST_SIDE**2),
-            device=wanted.device,
-            size=wanted.size,
-        )
+    request = MatteRequest(
+        width=_TEST_SIDE,
+        height=_TEST_SIDE,
+        pixels=bytes([128]) * (3 * _TEST_SIDE**2),
+        device=wanted.device,
+        size=wanted.size,
+    )
+    with reaching(wanted.engine, request, tell) as client:
         # The first one may have to wait for the network to be loaded.
-        _send(client, request, tell)
+        reply(client, request, tell)
         before = time.perf_counter()
-        _send(client, request, tell)
+        reply(client, request, tell)
         milliseconds = 1000 * (time.perf_counter() - before)
         status = client.status()
         if status.state == "failed":
@@ -153,9 +163,3 @@ def test_connection(wanted: Settings, tell: Tell) -> str:
             f"Human Matte works: {status.text}, protocol {client.welcome.version}; "
             f"a small picture took {milliseconds:.0f} ms."
         )
-
-
-def _send(client: Client, request: MatteRequest, tell: Tell) -> None:
-    for item in client.matte(request):
-        if isinstance(item, Progress):
-            tell(item.share, item.text)

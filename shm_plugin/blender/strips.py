@@ -13,10 +13,11 @@ from typing import Any
 import bpy
 
 from ..client import WorkerError
+from ..jobs import Job, Tell
 from .footage import FOLDER, MattePlan, make_mattes, plan_movie, plan_pictures
-from .modal import Job, Tell, WorkOperator
+from .modal import WorkOperator
 from .placing import files_of, matte_of, place_matte, strip_named, users_of
-from .preferences import ADDON, draw_connection, settings
+from .preferences import draw_options, settings
 
 _ICON = "OUTLINER_OB_ARMATURE"
 
@@ -80,13 +81,7 @@ class SEQUENCER_PT_human_matte(bpy.types.Panel):  # noqa: N801 (Blender's)
         reason = _obstacle(context)
         if reason is not None:
             layout.label(text=reason, icon="INFO")
-        addon = context.preferences.addons.get(ADDON)
-        if addon is not None and addon.preferences is not None:
-            options = layout.column()
-            options.use_property_split = True
-            for name in ("quality", "smoothing", "device"):
-                options.prop(addon.preferences, name)
-        draw_connection(layout)
+        draw_options(layout, context, ("quality", "smoothing", "device"))
 
 
 def draw_entry(menu: Any, context: Any) -> None:  # noqa: ARG001 (Blender's)

@@ -12,6 +12,6 @@ def run() -> None:
 
     gi.require_version("Gegl", "0.4")
     gi.require_version("Gimp", "3.0")
-    from shm_plugin.gimp.plug_in import main
+    from .plug_in import main
 
     main()

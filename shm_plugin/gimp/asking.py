@@ -5,32 +5,34 @@ Knows no dialog, and nothing of what becomes of the replies. Changes no image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gi.repository import Gimp
 
-from shm_plugin.client import Client, Preferences, WorkerError, connect
-from shm_plugin.gimp import pixels
-from shm_plugin.gimp.choices import SIZES, Wishes
-from shm_plugin.messages import BLOB_LIMIT, LONGEST_SIDE, MatteReply, MatteRequest, Progress
+from ..asking import ask
+from ..choices import SIZES
+from ..client import WorkerError
+from ..jobs import Tell
+from ..messages import BLOB_LIMIT, LONGEST_SIDE, MatteReply, MatteRequest
+from . import pixels
+from .choices import Wishes
 
 _WANTS = {"mask": "alpha", "layer": "alpha", "clean-layer": "rgba", "trimap": "trimap"}
 
 
-def ask(image: Any, layers: Sequence[Any], wishes: Wishes) -> list[bytes]:
-    """Of each layer what `results` writes: an alpha (float32), a trimap or an RGBA.
+def ask_all(image: Any, layers: Sequence[Any], wishes: Wishes) -> list[MatteReply]:
+    """Of each layer what `results` writes: an alpha, a trimap or an RGBA.
 
     GIMP's Cancel ends this process: the engine's goes on, and no image was touched. Raises
     WorkerError.
     """
     Gimp.progress_init("Human Matte")
-    with closing(connect(Preferences(engine=wishes.engine), told=_wait)) as client:
-        replies = []
-        for number, layer in enumerate(layers):
-            request = request_of(layer, pixels.dtype_of(image), wishes)
-            replies.append(_matte(client, request, number, len(layers)))
+    replies = []
+    for number, layer in enumerate(layers):
+        request = request_of(layer, pixels.dtype_of(image), wishes)
+        tell = Tell(_show_part(number, len(layers)))
+        replies.append(ask(wishes.engine, request, tell))
     Gimp.progress_end()
     return replies
 
@@ -60,20 +62,13 @@ def request_of(layer: Any, dtype: str, wishes: Wishes) -> MatteRequest:
     )
 
 
-def _wait(words: str) -> None:
-    Gimp.progress_set_text(f"Human Matte: {words}")
-    Gimp.progress_pulse()
-
-
-def _matte(client: Client, request: MatteRequest, number: int, count: int) -> bytes:
-    for item in client.matte(request):
-        if isinstance(item, Progress):
-            Gimp.progress_set_text(f"Human Matte: {item.text}")
-            Gimp.progress_update((number + item.share) / count)
+def _show_part(number: int, count: int) -> Callable[[float, str], None]:
+    def show(share: float, text: str) -> None:
+        Gimp.progress_set_text(f"Human Matte: {text}")
+        if number or share:
+            Gimp.progress_update((number + share) / count)
         else:
-            return _wanted(item)
-    raise WorkerError("The engine did not answer; try again.")
+            # While the engine starts: a sign of life.
+            Gimp.progress_pulse()
 
-
-def _wanted(reply: MatteReply) -> bytes:
-    return reply.rgba or reply.trimap or reply.alpha
+    return show

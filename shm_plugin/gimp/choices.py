@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-
-@dataclass(frozen=True, kw_only=True)
-class Option:
-    """A value of a choice: its name in scripts, and what people read."""
-
-    name: str
-    label: str
-    help: str = ""
+from ..choices import (
+    DEFAULT_DEVICE,
+    DEFAULT_QUALITY,
+    DEVICE_HELP,
+    DEVICES,
+    QUALITIES,
+    QUALITY_HELP,
+    Option,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,30 +60,14 @@ OUTPUT = Choice(
 QUALITY = Choice(
     name="quality",
     label="_Quality",
-    help="How closely the picture is looked at; finer takes longer",
-    default="standard",
-    options=(
-        Option(name="draft", label="Draft"),
-        Option(name="standard", label="Standard"),
-        Option(name="fine", label="Fine"),
-    ),
+    help=QUALITY_HELP,
+    default=DEFAULT_QUALITY,
+    options=QUALITIES,
 )
 DEVICE = Choice(
-    name="device",
-    label="_Device",
-    help="What computes the matte",
-    default="auto",
-    options=(
-        Option(name="auto", label="Automatic"),
-        Option(name="cuda", label="NVIDIA card"),
-        Option(name="mps", label="Apple GPU"),
-        Option(name="cpu", label="Processor"),
-    ),
+    name="device", label="_Device", help=DEVICE_HELP, default=DEFAULT_DEVICE, options=DEVICES
 )
 CHOICES = (OUTPUT, QUALITY, DEVICE)
-
-# Pixels of the longer side of what the network sees.
-SIZES = {"draft": 384, "standard": 512, "fine": 1024}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import gi
 gi.require_version("GimpUi", "3.0")
 from gi.repository import GimpUi  # noqa: E402 (its version has to be said first)
 
-from shm_plugin.gimp.choices import NAMES  # noqa: E402
+from .choices import NAMES  # noqa: E402
 
 
 def agree(procedure: Any, config: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gi.repository import Gegl, Gimp, GLib, GObject
 
-from shm_plugin.gimp.choices import CHOICES, NAMES, Wishes
+from .choices import CHOICES, NAMES, Wishes
 
 PROCEDURE = "plug-in-human-matte"
 _MENU = "<Image>/Layer/Transparency"
@@ -76,7 +76,7 @@ def _run(
     status = Gimp.PDBStatusType
     try:
         if run_mode == Gimp.RunMode.INTERACTIVE:
-            from shm_plugin.gimp.dialog import agree
+            from .dialog import agree
 
             if not agree(procedure, config):
                 return procedure.new_return_values(status.CANCEL, GLib.Error())
@@ -97,14 +97,14 @@ def wishes_of(config: Any) -> Wishes:
 
 def _work(image: Any, drawables: list[Any], wishes: Wishes) -> str:
     """Does it; "", or why it cannot be done."""
-    from shm_plugin.finding import WorkerError
-    from shm_plugin.gimp.asking import ask
-    from shm_plugin.gimp.results import UnfitError, fit, place
+    from ..finding import WorkerError
+    from .asking import ask_all
+    from .results import UnfitError, fit, place
 
     Gegl.init(None)
     try:
         layers = fit(image, drawables, wishes)
-        place(image, layers, ask(image, layers, wishes), wishes)
+        place(image, layers, ask_all(image, layers, wishes), wishes)
     except (UnfitError, WorkerError) as error:
         return str(error)
     return ""

@@ -13,8 +13,9 @@ from typing import Any
 
 from gi.repository import Gimp
 
-from shm_plugin.gimp import pixels
-from shm_plugin.gimp.choices import Wishes
+from ..messages import MatteReply
+from . import pixels
+from .choices import Wishes
 
 
 class UnfitError(Exception):
@@ -63,13 +64,31 @@ def _check_locks(item: Any) -> None:
         item = item.get_parent()
 
 
-def place(image: Any, layers: Sequence[Any], contents: Sequence[bytes], wishes: Wishes) -> None:
-    """Puts what `asking` returned for each layer into the image."""
+def place(image: Any, layers: Sequence[Any], replies: Sequence[MatteReply], wishes: Wishes) -> None:
+    """Puts what `asking` returned for each layer into the image; UnfitError if that is no longer
+    what the engine saw: its window lives on while one waits."""
+    for layer, reply in zip(layers, replies, strict=True):
+        _check_seen(image, layer, reply)
     with _one_undo_step(image):
+        contents = [reply.rgba or reply.trimap or reply.alpha for reply in replies]
         made = list(map(_PLACES[wishes.output], repeat(image), layers, contents))
         if wishes.output != "mask":
             image.set_selected_layers(made)
     Gimp.displays_flush()
+
+
+def _check_seen(image: Any, layer: Any, reply: MatteReply) -> None:
+    if not image.is_valid() or not layer.is_valid():
+        raise UnfitError("The layer was removed while the engine looked at it.")
+    is_same = (layer.get_width(), layer.get_height()) == (reply.width, reply.height)
+    if reply.rgba:
+        form = pixels.picture(pixels.dtype_of(image), 4)
+        is_same = is_same and pixels.size_of(layer, form) == len(reply.rgba)
+    if not is_same:
+        raise UnfitError(
+            f"{layer.get_name()} was changed while the engine looked at it; choose Human Matte "
+            "again."
+        )
 
 
 @contextmanager

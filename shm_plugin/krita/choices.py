@@ -8,17 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-# Name and label of each; the words are those of the other hosts.
-QUALITIES = {"draft": "Draft", "standard": "Standard", "fine": "Fine"}
-DEVICES = {
-    "auto": "Automatic",
-    "cuda": "NVIDIA card",
-    "mps": "Apple GPU",
-    "cpu": "Processor",
-}
-
-# Pixels of the longer side of what the network sees.
-SIZES = {"draft": 384, "standard": 512, "fine": 1024}
+from ..choices import DEFAULT_DEVICE, DEFAULT_QUALITY, DEVICES, SIZES
 
 _GROUP = "human_matte"
 
@@ -27,12 +17,12 @@ _GROUP = "human_matte"
 class Wishes:
     """What was chosen: names of options, and where the engine is, "" to look for it."""
 
-    quality: str = "standard"
-    device: str = "auto"
+    quality: str = DEFAULT_QUALITY
+    device: str = DEFAULT_DEVICE
     engine: str = ""
 
     def __post_init__(self) -> None:
-        if self.quality not in QUALITIES or self.device not in DEVICES:
+        if self.quality not in SIZES or self.device not in {each.name for each in DEVICES}:
             raise ValueError(f"{self.quality!r} or {self.device!r} is no option")
 
 

@@ -6,12 +6,14 @@ layer stays what it was; it goes on being drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..choices import DEVICE_HELP, DEVICES, QUALITIES, QUALITY_HELP, Option
 from ..client import Cancelled, WorkerError
-from .asking import Asking
-from .choices import DEVICES, QUALITIES, Wishes
+from ..jobs import Work
+from .asking import masking
+from .choices import Wishes
 from .pixels import Picture
 from .qt import QtCore, QtWidgets
 
@@ -34,7 +36,7 @@ class Dialog:
         parent: Any = None,
     ) -> None:
         self._picture, self._agreed, self._finished = picture, agreed, finished
-        self._asking: Asking | None = None
+        self._work: Work[bytes] | None = None
         self.window = QtWidgets.QDialog(parent)
         self.window.setWindowTitle(_TITLE)
         self.window.setWindowModality(QtCore.Qt.WindowModality.ApplicationModal)
@@ -55,9 +57,9 @@ class Dialog:
         rows = QtWidgets.QFormLayout(self.form)
         rows.setContentsMargins(0, 0, 0, 0)
         self.quality = _choice(QUALITIES, wishes.quality)
-        self.quality.setToolTip("How closely the picture is looked at; finer takes longer")
+        self.quality.setToolTip(QUALITY_HELP)
         self.device = _choice(DEVICES, wishes.device)
-        self.device.setToolTip("What computes the matte")
+        self.device.setToolTip(DEVICE_HELP)
         self.engine = QtWidgets.QLineEdit(wishes.engine)
         self.engine.setPlaceholderText("looked for")
         self.engine.setToolTip(
@@ -104,7 +106,7 @@ class Dialog:
         )
         self._agreed(wishes)
         self._is_working(True)
-        self._asking = Asking(self._picture, wishes)
+        self._work = Work(masking(self._picture, wishes))
         self._timer.start()
         self._tick()
 
@@ -116,17 +118,17 @@ class Dialog:
             self.go.setFocus()
 
     def _tick(self) -> None:
-        asking = self._asking
-        if asking is None:
+        work = self._work
+        if work is None:
             return
-        self.bar.setValue(round(_STEPS * asking.share))
-        self.words.setText(asking.text)
-        if not asking.is_done:
+        self.bar.setValue(round(_STEPS * work.tell.share))
+        self.words.setText(work.tell.text)
+        if not work.is_done:
             return
         self._timer.stop()
-        self._asking = None
+        self._work = None
         try:
-            mask = asking.mask()
+            mask = work.result()
         except WorkerError as error:
             self._failed(error)
         else:
@@ -143,15 +145,15 @@ class Dialog:
 
     def _leave(self) -> None:
         self._timer.stop()
-        if self._asking is not None:
-            self._asking.stop()
-        self._asking = None
+        if self._work is not None:
+            self._work.tell.stop()
+        self._work = None
 
 
-def _choice(options: dict[str, str], chosen: str) -> Any:
+def _choice(options: Sequence[Option], chosen: str) -> Any:
     box = QtWidgets.QComboBox()
-    for name, label in options.items():
-        box.addItem(label, name)
+    for option in options:
+        box.addItem(option.label, option.name)
     box.setCurrentIndex(box.findData(chosen))
     return box
 

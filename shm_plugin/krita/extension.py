@@ -10,11 +10,13 @@ from typing import Any
 
 from krita import Extension, Krita
 
-from .qt import QtWidgets
+from .qt import QtCore, QtWidgets
 
 
 class HumanMatte(Extension):  # type: ignore[misc]  # krita has no types
     """What Krita asks of a plug-in."""
+
+    _dialog: Any = None
 
     def setup(self) -> None:
         """Nothing is done before somebody asks for it."""
@@ -35,4 +37,13 @@ class HumanMatte(Extension):  # type: ignore[misc]  # krita has no types
             QtWidgets.QMessageBox.warning(parent, "Human Matte", sentence)
             return
         # Kept, because Qt does not keep what belongs to Python.
-        self._dialog = open_dialog(krita.activeDocument(), parent)
+        self._dialog = dialog = open_dialog(krita.activeDocument(), parent)
+        if dialog is not None:
+            # Later, because in Qt 5 the window tells first that it is left, then how.
+            dialog.window.finished.connect(lambda *_: QtCore.QTimer.singleShot(0, self._forget))
+
+    def _forget(self) -> None:
+        """Of a window that was left nothing stays: the picture is large."""
+        if self._dialog is not None:
+            self._dialog.window.deleteLater()
+        self._dialog = None

@@ -1,6 +1,7 @@
-"""Krita's layers: the picture in one of them, and a transparency mask for it; one undo step.
+"""Krita's layers: the picture in one of them, and a transparency mask for it.
 
-Knows no engine and no window. The selection holds: outside of it nothing changes.
+Knows no engine and no window. The selection holds: outside of it nothing changes. A new mask is one
+undo step; that an older one of ours makes way for it is another.
 """
 
 from __future__ import annotations

@@ -27,6 +27,14 @@ def test_it_is_the_program() -> None:
     assert asked.returncode == 0
 
 
+def test_nothing_else_waits_for_the_stdin_that_tells_of_the_host() -> None:
+    look = "import os, cli.hosted as it; h = it._take_stdin(); print(os.read(0, 1), os.read(h, 1))"
+    asked = subprocess.run(
+        [sys.executable, "-P", "-c", look], input=b"x", capture_output=True, check=True
+    )
+    assert asked.stdout.split() == [b"b''", b"b'x'"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another there")
 def test_it_ends_as_by_ctrl_c_when_its_host_is_gone(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()

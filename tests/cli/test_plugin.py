@@ -14,8 +14,9 @@ import pytest
 
 from cli import main as door
 from cli.plugin.packing import HOSTS, SHARED, pack, zipped
-from cli.plugin.placing import enable_in_krita
+from cli.plugin.placing import enable_in_krita, install_into_folder
 from shm_engine import __version__
+from shm_engine.errors import MattingError
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,6 +126,24 @@ def test_a_folder_for_gimp_may_be_named(
     code, _, err = run("install", "gimp", "--to", tmp_path / "file")
     assert code == 1
     assert "cannot be written" in err
+
+
+def test_where_the_new_plug_in_cannot_be_put_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "human-matte"
+    install_into_folder({"entry.py": b"old"}, "entry.py", folder)
+    rename = Path.rename
+
+    def refuse_new(self: Path, target: Path) -> Path:
+        if self.name == "new":
+            raise PermissionError(13, "in use")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_new)
+    with pytest.raises(MattingError, match="in use"):
+        install_into_folder({"entry.py": b"new"}, "entry.py", folder)
+    assert (folder / "entry.py").read_bytes() == b"old"
 
 
 def test_the_zip_for_krita_is_laid_out_as_its_importer_wants_it(run: Run, tmp_path: Path) -> None:

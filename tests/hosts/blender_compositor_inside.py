@@ -137,7 +137,7 @@ def main():
     )
     preferences = bpy.context.preferences.addons[ADDON].preferences
     preferences.engine = JOB["engine"]
-    preferences.device, preferences.quality = "cpu", "DRAFT"
+    preferences.device, preferences.quality = "cpu", "draft"
     told = {"version": bpy.app.version[:2], "backdrop": BACKDROP}
     told["cases"] = {case["name"]: key(case) for case in JOB["cases"]}
     told["group"] = group()

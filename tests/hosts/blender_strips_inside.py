@@ -212,7 +212,7 @@ def main():
     )
     preferences = bpy.context.preferences.addons[ADDON].preferences
     preferences.engine = JOB["engine"]
-    preferences.device, preferences.quality = "cpu", "DRAFT"
+    preferences.device, preferences.quality = "cpu", "draft"
     told = {"version": bpy.app.version[:2]}
     told["cases"] = {case["name"]: matte(case) for case in JOB["cases"]}
     told["refusals"] = refusals()

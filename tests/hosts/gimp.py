@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from cli.main import group
 from shm_plugin import client
 from shm_plugin.client import Preferences, connect
+from tests.hosts.blender import ended
 
 _INSIDE = Path(__file__).with_name("gimp_inside.py")
 _SECONDS = 400.0
@@ -125,8 +126,8 @@ def worker(root: Path) -> Iterator[str]:
         os.environ["SHM_MATTE_RUNTIME"] = folder
         try:
             connect(Preferences(engine=sys.executable)).close()
-            yield str(inside)
-            connect(Preferences(engine=sys.executable)).shut_down()
+            with ended(Path(folder)):
+                yield str(inside)
             for process in client._started:
                 process.wait(_SECONDS)
         finally:
@@ -160,10 +161,12 @@ def engine_to_start(root: Path) -> Iterator[tuple[str, str]]:
         script = _LEAVING.format(folder=inside, outside=folder, python=sys.executable)
         program.write_text(script)
         program.chmod(0o755)
-        yield f"{inside}/python3", f"{inside}/run"
-        living = client.find_client(Path(folder) / "run")
-        assert living is not None, (Path(folder) / "run" / "worker.log").read_text()
-        living.shut_down()
+        with ended(Path(folder) / "run"):
+            yield f"{inside}/python3", f"{inside}/run"
+            log = Path(folder) / "run" / "worker.log"
+            living = client.find_client(log.parent)
+            assert living is not None, log.read_text()
+            living.close()
 
 
 def run_cases(gimp: Gimp, runtime: str, cases: Sequence[Case]) -> dict[str, Outcome]:

@@ -88,6 +88,10 @@ class Layer(Drawable):
     is_floating: bool = False
     is_locked: bool = False
     is_selected: bool = True
+    is_there: bool = True
+
+    def is_valid(self) -> bool:
+        return self.is_there
 
     @staticmethod
     def from_mask(mask: LayerMask) -> Layer | None:
@@ -133,6 +137,9 @@ class Image:
     profile: str | None = None
     base: str = "rgb"
     has_selection: bool = False
+
+    def is_valid(self) -> bool:
+        return True
 
     def get_precision(self) -> Any:
         return Names(value_nick=self.precision)

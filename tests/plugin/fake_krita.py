@@ -188,6 +188,7 @@ class Widget:
     def __init__(self, *given: Any) -> None:
         self.said: dict[str, Any] = {"Text": given[0] if given else ""}
         self.clicked, self.rejected, self.timeout = Signal(), Signal(), Signal()
+        self.finished = Signal()
         self.is_open = False
         self.options: list[tuple[str, str]] = []
 
@@ -216,10 +217,16 @@ class Widget:
 
     def accept(self) -> None:
         self.is_open = False
+        self.finished.emit()
 
     def reject(self) -> None:
         self.is_open = False
+        self.finished.emit()
         self.rejected.emit()
+
+    @staticmethod
+    def singleShot(_: int, action: Callable[[], object]) -> None:
+        action()
 
 
 class Names:

@@ -13,6 +13,7 @@ import pytest
 from cli.formats.numbering import numbered_files
 from cli.jobs.record import record_path
 from cli.video.sequence_sink import FIRST_NUMBER
+from shm_plugin.client import WorkerError
 from shm_plugin.clips import ClipProgress, ClipRequest
 from tests.plugin import fake_bpy
 
@@ -55,6 +56,7 @@ def put_matte(target: Path, source: Path) -> None:
         ("a b.c.mxf", "a b.c.matte.mov"),
         ("clip.mkv", "clip.matte.mkv"),
         ("clip.WebM", "clip.matte.mkv"),
+        ("100% take#2 %03d ####.mp4", "100% take#2 _ _.matte.mov"),
     ],
 )
 def test_a_movie_has_a_movie_of_its_name_with_times_as_exact_as_its_own(
@@ -133,7 +135,8 @@ def test_other_pictures_are_matted_one_by_one(footage: Any, here: Path, names: l
     pictures = [put(here.parent / name) for name in names]
     plan = footage.plan_pictures([*pictures, pictures[0]], here)
     assert [source.path for source, _ in plan.parts] == pictures
-    assert plan.shown == tuple(here / f"{Path(name).stem}.matte.png" for name in [*names, names[0]])
+    stems = [Path(name).stem.replace("%d", "_") for name in [*names, names[0]]]
+    assert plan.shown == tuple(here / f"{stem}.matte.png" for stem in stems)
 
 
 def test_two_pictures_of_one_name_have_two_mattes(footage: Any, here: Path) -> None:
@@ -215,3 +218,14 @@ def test_a_failure_leaves_no_empty_folder(
     with pytest.raises(ValueError, match="no room"):
         footage.make_mattes(plan, WANTED, Told())
     assert not here.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(
+    footage: Any, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs()
+    monkeypatch.setattr(footage, "ClipRun", runs)
+    plan = footage.plan_movie(put(here.parent / "clip.mp4"), here / "missing")
+    with pytest.raises(WorkerError, match="save the blend file where you may write"):
+        footage.make_mattes(plan, WANTED, Told())
+    assert not runs.requests

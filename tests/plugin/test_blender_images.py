@@ -128,16 +128,13 @@ def test_a_matte_is_grey_data(bpy: Any, engine: HalfEngine) -> None:
 
 
 def test_preferences_choose_device_and_size(bpy: Any, engine: HalfEngine) -> None:
-    from shm_plugin.blender.preferences import ADDON, Settings, client_preferences
+    from shm_plugin.blender.preferences import ADDON, Settings
 
-    own = Settings(engine="/engine", device="cuda", quality="FINE")
+    own = Settings(engine="/engine", device="cuda", quality="fine")
     bpy.context.preferences.addons[ADDON] = SimpleNamespace(preferences=own)
     _matted(bpy, _image())
     (request,) = engine.asked
     assert (request.device, request.size) == ("cuda", 1024)
-    wanted = client_preferences(own)
-    assert wanted.engine == "/engine"
-    assert wanted.arguments == ("--device", "cuda", "--size", "1024")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shm_plugin import client
+from shm_plugin.jobs import Tell
 from tests.plugin import fake_bpy
 from tests.plugin.workers import PATIENCE, wait_until
 
@@ -109,7 +110,7 @@ def test_escape_ends_it_at_once_and_then_the_job(modal: Any, bpy: Any, context: 
         assert gate.wait(PATIENCE)
         try:
             tell(0.5, "on")
-        except modal.Stopped:
+        except client.Cancelled:
             outcome.append("stopped")
             raise
 
@@ -209,12 +210,31 @@ def test_blender_may_end_it(modal: Any, bpy: Any, context: Any) -> None:
     assert modal.under_way() == ""
 
 
-def test_whoever_listens_late_is_told_at_once(modal: Any) -> None:
-    tell, heard = modal.Tell(), []
+def test_switched_off_while_it_works_the_add_on_leaves_no_trace(
+    modal: Any, bpy: Any, context: Any
+) -> None:
+    gate = threading.Event()
+
+    def job(tell: Any) -> None:
+        tell.when_stopped(gate.set)
+        assert gate.wait(PATIENCE)
+
+    bpy.context.window_manager = context.window_manager
+    _operator(modal, bpy, job).invoke(context, MOUSE)
+    assert context.area.header is not None
+    # Of the operator Blender says no more.
+    modal.stop_everything()
+    assert gate.wait(PATIENCE)
+    assert _is_tidy(context)
+    assert modal.under_way() == ""
+
+
+def test_whoever_listens_late_is_told_at_once() -> None:
+    tell, heard = Tell(), []
     tell.stop()
     tell.when_stopped(lambda: heard.append("stopped"))
     assert heard == ["stopped"]
-    with pytest.raises(modal.Stopped):
+    with pytest.raises(client.Cancelled):
         tell(0.1, "on")
 
 
@@ -237,10 +257,10 @@ def test_waiting_for_the_engine_to_start_can_be_cancelled(
     operator.invoke(context, MOUSE)
     wait_until(lambda: modal.under_way() == "0 % starting the engine")
     (process,) = [each for each in client._started if each not in known]
-    work = operator._work
+    work = operator._run.work
     assert operator.modal(context, ESC) == {"CANCELLED"}
     wait_until(lambda: work.is_done)
-    with pytest.raises(modal.Stopped):
+    with pytest.raises(client.Cancelled):
         work.result()
     process.kill()
     process.wait(PATIENCE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from shm_plugin.finding import EngineNotFound, WorkerError
 from tests.cli.clips import Clip
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
-
-PATIENCE = 30.0
 
 # What the stand-in for Python does instead of starting the program.
 _PROGRAM = """#!{python}
@@ -200,9 +197,7 @@ def test_a_program_that_does_not_listen_is_ended(
     )
     progress = program.run().progress()
     next(progress)
-    before = time.monotonic()
     progress.close()
-    assert time.monotonic() - before < PATIENCE
     assert not (program.folder / "ended").exists()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from shm_plugin.choices import SIZES
 from tests.plugin import fake_gimp
 from tests.plugin.fake_gimp import Buffer, Image, Layer, LayerMask, Procedure, log
 from tests.plugin.workers import living
@@ -114,6 +115,40 @@ def test_when_the_engine_fails_its_sentence_is_told_and_no_undo_step_begun(
     assert _call(plug_in, layers) == ("EXECUTION_ERROR", "This picture is unlucky.")
     assert "begin" not in log
     assert layers[0].mask is None
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("output", "change", "sentence"),
+    [
+        ("mask", {"is_there": False}, "removed while"),
+        ("mask", {"width": 3, "height": 4}, "a layer was changed while"),
+        ("trimap", {"width": 1}, "a layer was changed while"),
+    ],
+)
+def test_a_layer_that_is_another_by_the_time_of_the_reply_is_left_alone(
+    plug_in: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    output: str,
+    change: dict[str, Any],
+    sentence: str,
+) -> None:
+    layer = _layer()
+    asking = importlib.import_module(f"{SHARED}asking")
+    ask_all = asking.ask_all
+
+    def ask_and_change(*given: Any) -> Any:
+        replies = ask_all(*given)
+        for name, value in change.items():
+            setattr(layer, name, value)
+        return replies
+
+    monkeypatch.setattr(asking, "ask_all", ask_and_change)
+    how, said = _call(plug_in, [layer], output=output)
+    assert how == "EXECUTION_ERROR"
+    assert sentence in said
+    assert "begin" not in log
+    assert layer.mask is None
 
 
 @pytest.mark.usefixtures("engine")
@@ -255,7 +290,7 @@ def test_every_choice_can_be_asked_for() -> None:
     asking = importlib.import_module(f"{SHARED}asking")
     results = importlib.import_module(f"{SHARED}results")
     named = {choice.name: {o.name for o in choice.options} for choice in choices.CHOICES}
-    assert named["quality"] == set(choices.SIZES)
+    assert named["quality"] == set(SIZES)
     assert named["output"] == set(asking._WANTS) == set(results._PLACES)
     assert set(choices.NAMES) == {*named, "engine"}
-    assert choices.SIZES["standard"] == 512
+    assert SIZES["standard"] == 512

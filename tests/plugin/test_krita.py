@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from shm_plugin import asking
+from shm_plugin.client import Cancelled
 from tests.plugin import fake_krita
 from tests.plugin.fake_krita import Application, Document, Node, Selection, Signal
 from tests.plugin.workers import RedEngine, living, wait_until
@@ -47,8 +49,8 @@ class Krita:
     def finish(self, dialog: Any) -> None:
         """Has the dialog work to its end."""
         dialog.go.clicked.emit()
-        asking = dialog._asking
-        wait_until(lambda: asking.is_done)
+        work = dialog._work
+        wait_until(lambda: work.is_done)
         dialog._timer.timeout.emit()
 
 
@@ -197,15 +199,15 @@ def test_cancel_leaves_the_layer_and_the_engine_as_they_are(
     document, layer = _document(raw=bytes([66]) * 48)
     dialog = krita.click(document)
     dialog.go.clicked.emit()
-    asking = dialog._asking
+    work = dialog._work
     wait_until(engine.begun.is_set)
     assert not dialog.form.said["Enabled"]
     dialog.window.reject()
     dialog._timer.timeout.emit()
-    assert not asking.is_done
+    assert not work.is_done
     engine.gate.set()
-    with pytest.raises(Exception, match="cancelled"):
-        asking.mask()
+    with pytest.raises(Cancelled):
+        work.result()
     assert not layer.children
     assert not krita.said
     document, layer = _document()
@@ -223,13 +225,21 @@ def test_cancel_is_heard_while_the_engine_starts(
             told("starting the engine")
             time.sleep(0.01)
 
-    monkeypatch.setattr(sys.modules[f"{SHARED}asking"], "connect", connect)
+    monkeypatch.setattr(asking, "connect", connect)
     dialog.go.clicked.emit()
-    asking = dialog._asking
-    wait_until(lambda: asking.text == "starting the engine")
+    work = dialog._work
+    wait_until(lambda: work.tell.text == "starting the engine")
     dialog.window.reject()
-    wait_until(lambda: asking.is_done)
+    wait_until(lambda: work.is_done)
     assert not krita.said
+
+
+@pytest.mark.usefixtures("engine")
+def test_of_a_window_that_was_left_no_picture_is_kept(krita: Krita) -> None:
+    krita.finish(krita.click(_document()[0]))
+    assert krita.extension._dialog is None
+    krita.click(_document()[0]).window.reject()
+    assert krita.extension._dialog is None
 
 
 @pytest.mark.usefixtures("engine")
@@ -255,8 +265,7 @@ def _request_of(krita: Krita) -> Any:
     choices = importlib.import_module(f"{SHARED}choices")
     asking = importlib.import_module(f"{SHARED}asking")
     wishes = choices.remembered(krita.application.readSetting)
-    question = SimpleNamespace(_picture=krita.click(_document()[0])._picture, _wishes=wishes)
-    return asking.Asking._request(question)
+    return asking.request_of(krita.click(_document()[0])._picture, wishes)
 
 
 def test_a_damaged_plug_in_says_so(krita: Krita, monkeypatch: pytest.MonkeyPatch) -> None:

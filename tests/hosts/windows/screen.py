@@ -46,7 +46,10 @@ class Screen:
 def screen() -> Iterator[Screen]:
     """A new Screen of WIDTH x HEIGHT, as long as the block lasts."""
     reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
+    size = ("-screen", "0", f"{WIDTH}x{HEIGHT}x24")
+    # Else it begins anew whenever the last client leaves, and refuses those who come meanwhile:
+    # programs that look for a display and then open it.
+    command = ["Xvfb", "-displayfd", str(writing), *size, "-noreset"]
     server = subprocess.Popen(
         command, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -79,6 +79,14 @@ for area in bpy.context.window_manager.windows[0].screen.areas:
 bpy.data.images.remove(bpy.data.images["turn.png"])
 """
 
+_SWITCH_OFF = """
+bpy.ops.preferences.addon_disable(module="bl_ext.user_default.human_matte")
+"""
+
+_SWITCH_ON = """
+bpy.ops.preferences.addon_enable(module="bl_ext.user_default.human_matte")
+"""
+
 _IS_GREY = """
 image = bpy.data.images.get("turn matte")
 told = image is not None and image.colorspace_settings.name == "Non-Color"
@@ -232,6 +240,25 @@ def test_of_a_movie_it_is_the_frame_that_is_shown(opened: Blender, sample_clip: 
 
 def _difference(frame: np.ndarray, picture: np.ndarray) -> float:
     return float(np.abs(frame / np.float32(255) - picture).mean())
+
+
+def test_switched_off_while_it_works_it_leaves_nothing_in_the_window(opened: Blender) -> None:
+    display = opened.screen
+    display.move(*NOWHERE)
+    time.sleep(0.5)
+    header = display.shot().crop(HEADER)
+    with opened.held():
+        opened.do(_INVOKE)
+        opened.wait_until(_is_drawing)
+        time.sleep(0.5)
+        assert display.shot().crop(HEADER) != header
+        opened.do(_SWITCH_OFF)
+        wait_for(lambda: opened.engine_state()[1] == "ready")
+        time.sleep(0.5)
+        assert display.shot().crop(HEADER) == header
+    opened.do(_SWITCH_ON)
+    assert opened.do(_INVOKE) == ["RUNNING_MODAL"]
+    opened.wait_until(lambda seen: "turn matte" in seen["images"])
 
 
 def test_another_file_ends_it(opened: Blender) -> None:

@@ -181,6 +181,23 @@ def test_a_mask_comes_in_one_step_which_ctrl_z_takes_back(
     assert not state["is_modified"]
 
 
+def test_an_older_mask_of_ours_comes_back_in_two_steps(window: Window, engine: RedEngine) -> None:
+    engine.gate.set()
+    for _ in range(2):
+        _open(window)
+        window.click("Cut Out")
+        window.wait_until(lambda state: "Engine:" not in state["labels"], "no dialog")
+    assert window.ask("state")["masks"] == [_mask()]
+    # Krita lets scripts undo neither a change of a mask nor several steps as one.
+    window.press("ctrl+z")
+    window.wait_until(lambda state: not state["masks"], "no mask")
+    window.press("ctrl+z")
+    window.wait_until(lambda state: state["masks"] == [_mask()], "the older mask")
+    window.press("ctrl+z")
+    state = window.wait_until(lambda state: not state["masks"], "no mask")
+    assert not state["is_modified"]
+
+
 def test_cancel_leaves_the_document_alone_while_krita_and_the_engine_live_on(
     window: Window, engine: RedEngine
 ) -> None:
