@@ -152,7 +152,9 @@ def _sentence(error: BaseException, arguments: list[str]) -> str:
         case KeyboardInterrupt() | click.Abort():
             return "interrupted"
         case click.UsageError():
-            hint = _hint_at_file(arguments) + "shm-matte --help shows how it is used"
+            where = "" if error.ctx is None else error.ctx.command_path
+            command = where.removesuffix(f" {DEFAULT_COMMAND}") or "shm-matte"
+            hint = f"{_hint_at_file(arguments)}{command} --help shows how it is used"
             return f"{error.format_message()} ({hint})"
         case click.ClickException():
             return error.format_message()

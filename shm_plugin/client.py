@@ -81,7 +81,14 @@ def connect(
     if client is not None:
         tell("ending another version of the engine")
         client.shut_down()
-    return _wait_for(_start(python, folder, wanted), folder, wanted, tell)
+    process = _start(python, folder, wanted)
+    try:
+        return _wait_for(process, folder, wanted, tell)
+    except WorkerError as error:
+        missing = finding.has_no_engine(python, str(error))
+        if missing is None:
+            raise
+        raise missing from error
 
 
 def find_client(folder: Path) -> Client | None:
@@ -178,6 +185,12 @@ def _see(folder: Path) -> str:
     return f"its log is {folder / finding.LOG_FILE}"
 
 
+def _reply_bytes(request: messages.MatteRequest) -> int:
+    sample = messages.SAMPLE_BYTES[request.dtype]
+    each = {"alpha": 4, "foreground": 3 * sample, "trimap": 1, "rgba": 4 * sample}
+    return request.width * request.height * sum(each[name] for name in request.wants)
+
+
 class Client:
     """A connection to the worker. One request at a time; `cancel` and `close` from any thread.
 
@@ -201,7 +214,7 @@ class Client:
 
         The id of the request is chosen here. Raises Cancelled after `cancel`, else WorkerError.
         """
-        if len(request.pixels) > messages.BLOB_LIMIT:
+        if max(len(request.pixels), _reply_bytes(request)) > messages.BLOB_LIMIT:
             raise WorkerError("The picture is too large for the engine; use a smaller one.")
         numbered = replace(request, id=next(self._numbers))
         with self._lock:
@@ -211,7 +224,8 @@ class Client:
             while True:
                 message = self._receive()
                 if isinstance(message, messages.Failure) and message.id == numbered.id:
-                    raise (Cancelled if self._is_cancelled else WorkerError)(message.sentence)
+                    kind = Cancelled if self._is_cancelled else WorkerError
+                    raise kind(finding.as_sentence(message.sentence))
                 if isinstance(message, messages.Progress) and message.id == numbered.id:
                     yield message
                 elif isinstance(message, messages.MatteReply) and message.id == numbered.id:

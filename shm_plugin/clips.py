@@ -7,6 +7,7 @@ newer. All of it may run in a thread of the host.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -28,6 +29,9 @@ _NO_WINDOW = 0x08000000
 
 # In the sentence of the program about an unfinished run of other options.
 _BEGIN_ANEW = "without --resume"
+
+# What its sentences propose to people at a terminal.
+_FOR_TERMINALS = re.compile(r",? or (?:use|add|give) (?:--|another OUTPUT).*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +122,7 @@ class ClipRun:
         if _BEGIN_ANEW in error and "--resume" in how:
             raise _Unfinished(error)
         if code != 0:
-            raise WorkerError(_sentence(error or last or f"The engine ended with code {code}"))
+            raise finding.has_no_engine(python, last) or WorkerError(_why(code, error or last))
 
     def _start(self, python: Path, beginning: list[str]) -> subprocess.Popen[bytes]:
         # -P: what lies in the current folder is none of the engine's modules.
@@ -191,7 +195,11 @@ def _as_time(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _sentence(message: str) -> str:
-    """As hosts write them: with a capital letter and a full stop, unless a file comes first."""
-    start = message[:1].upper() if not message.startswith(("/", "\\")) else message[:1]
-    return f"{start}{message[1:]}" + ("" if message.endswith(".") else ".")
+def _why(code: int, said: str) -> str:
+    if code < 0:
+        return (
+            "The engine was ended by the system, perhaps for want of memory; try again, what is "
+            "done is kept."
+        )
+    said = _FOR_TERMINALS.sub("", said) or f"the engine ended with code {code}"
+    return finding.as_sentence(said)

@@ -53,6 +53,22 @@ class Runtime:
     version: int
 
 
+def as_sentence(text: str) -> str:
+    """As hosts write them: with a capital letter and a full stop, unless a file comes first."""
+    start = text[:1].upper() if not text.startswith(("/", "\\")) else text[:1]
+    return f"{start}{text[1:]}" + ("" if text.endswith((".", ")")) else ".")
+
+
+def has_no_engine(python: Path, words: str) -> EngineNotFound | None:
+    """The error to raise where an interpreter's last words were that it has no engine."""
+    if "Error while finding module specification" not in words:
+        return None
+    return EngineNotFound(
+        f"{python} has no engine of Human Matte; choose the program shm-matte, or the folder it "
+        "was installed from."
+    )
+
+
 def runtime_folder(environment: Mapping[str, str] | None = None) -> Path:
     """The user's folder for the runtime file and the log; it need not exist."""
     env = os.environ if environment is None else environment

@@ -76,9 +76,9 @@ def install(host: str, program: Path | None, folder: Path | None) -> None:
 
 
 def _install_into_blenders(program: Path | None) -> None:
-    from cli.plugin.placing import find_blenders, install_into_blender
+    from cli.plugin.placing import find_blenders, install_into_blender, program_of
 
-    programs = find_blenders() if program is None else [program]
+    programs = find_blenders() if program is None else [program_of(program)]
     if not programs:
         raise MattingError(
             "Blender was not found; name its program with --program, or drag the file that "
@@ -102,9 +102,15 @@ def _install_into_gimps(folder: Path | None) -> None:
             "Edit > Preferences > Folders > Plug-ins) with --to"
         )
     for each in folders:
-        into = each / HOSTS["gimp"].folder
+        into = _within(each)
         install_into_folder(pack("gimp", sys.executable), HOSTS["gimp"].entry, into)
         click.echo(f"installed into {into}: Layer > Transparency > Human Matte")
+
+
+def _within(plug_ins: Path) -> Path:
+    """The folder of the plug-in for GIMP, which some name instead of the one it is in."""
+    own = HOSTS["gimp"].folder
+    return plug_ins if plug_ins.name == own else plug_ins / own
 
 
 def _install_into_krita(folder: Path | None) -> None:

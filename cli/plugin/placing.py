@@ -22,18 +22,29 @@ OLDEST_BLENDER = (4, 2)
 _SECONDS = 120.0
 
 
+# Where installers put Blender, and people what they unpack.
+_BLENDERS = {
+    "win32": ((r"C:\Program Files", "Blender Foundation/Blender */blender.exe"),),
+    "darwin": (("/Applications", "Blender*.app/Contents/MacOS/Blender"),),
+    "linux": (("/opt", "blender*/blender"), ("~", "blender-*/blender")),
+}
+
+
 def find_blenders() -> list[Path]:
-    """The programs of Blender on the PATH and where its installers put them."""
-    patterns = {
-        "win32": (r"C:\Program Files", "Blender Foundation/Blender */blender.exe"),
-        "darwin": ("/Applications", "Blender*.app/Contents/MacOS/Blender"),
-    }
+    """The programs of Blender on the PATH and in the usual places."""
     on_path = shutil.which("blender")
     found = [] if on_path is None else [Path(on_path)]
-    if sys.platform in patterns:
-        root, pattern = patterns[sys.platform]
-        found += sorted(Path(root).glob(pattern))
+    for root, pattern in _BLENDERS.get(sys.platform, ()):
+        found += sorted(Path(root).expanduser().glob(pattern))
     return found
+
+
+def program_of(place: Path) -> Path:
+    """Blender's program, of itself or of the folder that it is in."""
+    inside = ("blender", "blender.exe", "Contents/MacOS/Blender")
+    within = [place / name for name in inside if (place / name).is_file()]
+    # Absolute, or it would be looked for on the PATH.
+    return (within or [place])[0].absolute()
 
 
 def install_into_blender(program: Path, archive: Path) -> str:
@@ -66,8 +77,12 @@ def _ask(program: Path, *arguments: str) -> str:
             timeout=_SECONDS,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MattingError(f"{program} cannot be started: {error}", path=program) from error
+    except subprocess.TimeoutExpired as error:
+        raise MattingError(f"{program} does not answer", path=program) from error
+    except OSError as error:
+        raise MattingError(
+            f"{program} cannot be started: {error.strerror}; name Blender's program", path=program
+        ) from error
     said = (answer.stderr + answer.stdout).strip().splitlines()
     # Blender ends with 0 whatever becomes of an extension.
     errors = [line.removeprefix("ERROR").strip() for line in said if line.startswith("ERROR")]

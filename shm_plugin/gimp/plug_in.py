@@ -59,7 +59,7 @@ def _add_arguments(procedure: Any) -> None:
         )
     procedure.add_file_argument(
         "engine",
-        "_Engine",
+        "_Engine (if not found)",
         "The program shm-matte, or scripts/matte of the folder it was unpacked in; where none is "
         "chosen, it is looked for",
         Gimp.FileChooserAction.OPEN,

@@ -137,6 +137,8 @@ def _copy_above(image: Any, layer: Any) -> Any:
     copy.set_lock_alpha(False)
     _insert_above(image, copy, layer)
     copy.add_alpha()
+    # Else the picture would look as before: what was cut away lies below.
+    layer.set_visible(False)
     return copy
 
 

@@ -64,6 +64,7 @@ class Layer:
     rgba: NDArray[np.float32]
     mask: NDArray[np.float32] | None
     mask_applies: bool
+    is_visible: bool
     mask_is_edited: bool
     parent: str | None
 
@@ -236,6 +237,7 @@ def _layer(said: dict[str, Any], folder: Path) -> Layer:
         rgba=np.fromfile(stem.with_suffix(".rgba"), np.float32).reshape(height, width, 4),
         mask=mask,
         mask_applies=said["mask_applies"],
+        is_visible=said["is_visible"],
         mask_is_edited=said["mask_is_edited"],
         parent=said["parent"],
     )

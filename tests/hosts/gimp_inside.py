@@ -118,6 +118,7 @@ def describe(layer, folder):
         "stem": str(stem.relative_to(JOB.parent)),
         "has_mask": mask is not None,
         "mask_applies": layer.get_apply_mask(),
+        "is_visible": layer.get_visible(),
         "mask_is_edited": layer.get_edit_mask(),
         "parent": None if parent is None else parent.get_name(),
     }

@@ -336,6 +336,7 @@ def test_a_new_layer_keeps_what_its_layer_hides_hidden(
     assert copy.mask is None
     assert np.all(copy.rgba[..., 3] == 0)
     assert np.all(_mask(layer) == 0)
+    assert (copy.is_visible, layer.is_visible) == (True, False)
 
 
 def test_a_new_layer_is_no_more_opaque_than_its_layer(outcomes: dict[str, Outcome]) -> None:

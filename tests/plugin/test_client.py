@@ -172,6 +172,16 @@ def test_a_worker_that_ends_at_once_is_told_with_its_last_words(
     assert folder.is_dir()
 
 
+def test_a_python_without_the_engine_is_named(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "python3").write_text(
+        f"#!/bin/sh\nexec {sys.executable} -S -I -m shm_plugin.worker\n"
+    )
+    (tmp_path / "python3").chmod(0o755)
+    with pytest.raises(EngineNotFound, match="python3 has no engine of Human Matte; choose"):
+        connect(Preferences(engine=str(tmp_path / "python3")))
+    assert folder.is_dir()
+
+
 def test_a_worker_that_never_answers_is_given_up(tmp_path: Path, folder: Path) -> None:
     script = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     mute = _python(tmp_path, script + "time.sleep(60)")
@@ -218,7 +228,10 @@ def test_a_picture_that_is_too_large_is_not_sent(
         monkeypatch.setattr("shm_plugin.messages.BLOB_LIMIT", 35)
         with pytest.raises(WorkerError, match="too large"):
             next(client.matte(picture(1)))
-        monkeypatch.undo()
+        monkeypatch.setattr("shm_plugin.messages.BLOB_LIMIT", 47)
+        with pytest.raises(WorkerError, match="too large"):
+            next(client.matte(picture(1)))
+        monkeypatch.setattr("shm_plugin.messages.BLOB_LIMIT", 48)
         assert reply_to(client, picture(1)).alpha
 
 

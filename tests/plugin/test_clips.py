@@ -116,6 +116,45 @@ def test_an_error_is_the_sentence_of_the_program(program: StandIn) -> None:
         list(program.run().progress())
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("free some space, or add --no-disk-check", "Free some space."),
+        (
+            "/a/5.png is missing; add it, or use --keep-partial to go on",
+            "/a/5.png is missing; add it.",
+        ),
+        (
+            "a.mov is being written; wait for it, or give another OUTPUT",
+            "A.mov is being written; wait for it.",
+        ),
+    ],
+)
+def test_what_is_meant_for_terminals_is_not_told_to_hosts(
+    program: StandIn, said: str, told: str
+) -> None:
+    program.acts(f"fail({said!r})")
+    with pytest.raises(WorkerError) as caught:
+        list(program.run().progress())
+    assert str(caught.value) == told
+
+
+def test_a_python_without_the_engine_is_named(program: StandIn) -> None:
+    bare = program.folder / "bare"
+    bare.mkdir()
+    (bare / "python3").write_text(f"#!/bin/sh\nexec {sys.executable} -S -I -m cli.hosted\n")
+    (bare / "python3").chmod(0o755)
+    request = ClipRequest(source=program.folder / "in.mp4", target=program.folder / "out.mov")
+    with pytest.raises(EngineNotFound, match=r"bare/python3 has no engine .* choose"):
+        list(ClipRun(request, str(bare / "python3")).progress())
+
+
+def test_a_program_that_is_killed_is_not_told_by_a_number(program: StandIn) -> None:
+    program.acts("show(1, 2); os.kill(os.getpid(), 9)")
+    with pytest.raises(WorkerError, match="ended by the system.*what is done is kept"):
+        list(program.run().progress())
+
+
 def test_a_program_that_cannot_start_is_told_in_its_last_words(program: StandIn) -> None:
     program.acts("print('No module named cli.hosted', file=sys.stderr); sys.exit(1)")
     with pytest.raises(WorkerError, match=r"^No module named cli\.hosted\.$"):
