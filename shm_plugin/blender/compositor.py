@@ -14,7 +14,7 @@ import bpy
 
 from ..client import WorkerError
 from ..jobs import Job, Tell
-from .footage import FOLDER, MattePlan, make_mattes, plan_movie, plan_pictures, plan_sequence
+from .footage import FOLDER, KEPT, MattePlan, make_mattes, plan_movie, plan_pictures, plan_sequence
 from .keying import TREE, add_key, choose, file_of, matte_node_of, wire
 from .modal import WorkOperator
 from .preferences import settings
@@ -39,16 +39,22 @@ class NODE_OT_human_matte_group(bpy.types.Operator):  # noqa: N801 (Blender's)
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return _tree(context) is not None
+        if _tree(context) is None:
+            cls.poll_message_set(_no_tree(context))
+            return False
+        return True
 
     def execute(self, context: Any) -> set[str]:
         tree = _tree(context)
         node = add_key(tree)
         choose(tree, node)
-        node.location = getattr(context.space_data, "cursor_location", (0, 0))
+        if _is_node_editor(context):
+            node.location = context.space_data.cursor_location
         return {"FINISHED"}
 
     def invoke(self, context: Any, event: Any) -> set[str]:
+        if not _is_node_editor(context):
+            return self.execute(context)
         space, region = context.space_data, context.region
         if region is not None and region.type == "WINDOW":
             space.cursor_location_from_region(event.mouse_region_x, event.mouse_region_y)
@@ -64,6 +70,7 @@ class NODE_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # noqa: N
     bl_idname = "node.human_matte"
     bl_label = "Human Matte"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (Blender's)
+    cancelled = KEPT
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -116,18 +123,36 @@ ENTRIES = (
 )
 
 
+def _is_node_editor(context: Any) -> bool:
+    return context.space_data is not None and context.space_data.type == "NODE_EDITOR"
+
+
 def _tree(context: Any) -> Any:
-    """The tree that is edited; None where this is no compositor, or it is empty."""
-    space = context.space_data
-    if space is None or space.type != "NODE_EDITOR" or space.tree_type != TREE:
-        return None
-    return space.edit_tree
+    """The tree that is edited, without an editor of nodes that of the scene; None where this is no
+    compositor, or it is empty."""
+    if _is_node_editor(context):
+        space = context.space_data
+        return space.edit_tree if space.tree_type == TREE else None
+    scene = context.scene
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    # Of before 5.0.
+    return scene.node_tree if scene.use_nodes else None
+
+
+def _no_tree(context: Any) -> str:
+    """Why there is no tree."""
+    if _is_node_editor(context) and context.space_data.tree_type != TREE:
+        return "In the Compositor only"
+    return "The scene has no compositor nodes yet; choose New or Use Nodes in the Compositor"
 
 
 def _obstacle(context: Any) -> str | None:
     """Why there cannot be a matte; None where there can."""
     tree = _tree(context)
-    node = None if tree is None else tree.nodes.active
+    if tree is None:
+        return _no_tree(context)
+    node = tree.nodes.active
     if node is None or node.bl_idname not in _FOOTAGE:
         return "Select an Image or Movie Clip node"
     if not bpy.data.filepath:
@@ -143,7 +168,10 @@ def _plan(node: Any) -> MattePlan:
     if kind == "MOVIE":
         return plan_movie(file, folder, current)
     if kind == "SEQUENCE":
-        return plan_sequence(file, folder, current)
+        # A clip ends at a gap, an image does not.
+        is_image = node.bl_idname == "CompositorNodeImage"
+        last = node.frame_offset + node.frame_duration if is_image else None
+        return plan_sequence(file, folder, current, last)
     return plan_pictures([file], folder, () if current is None else (current,))
 
 

@@ -6,6 +6,7 @@ the engine's program; a file that is not by it is never replaced.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -18,12 +19,16 @@ from typing import TYPE_CHECKING, Any
 from ..client import WorkerError
 from ..clips import ClipRequest, ClipRun
 from ..jobs import Tell
+from .numbering import PLACE, gap, number_of, numbered, on_disk
 
 if TYPE_CHECKING:
     from .preferences import Settings
 
 # The folder beside the blend file.
 FOLDER = "human_matte"
+
+# What is said where somebody cancels.
+KEPT = "Human Matte was cancelled; what is done is kept for the next time."
 
 # Their times are rounded to milliseconds; a .mov keeps them so exactly that Blender, which looks
 # for the unrounded ones, finds the frame before.
@@ -32,9 +37,7 @@ _ROUNDED_TIMES = frozenset({".mkv", ".webm", ".mk3d", ".flv"})
 # Of numbered pictures that the program writes.
 _FIRST_NUMBER = 1
 
-_NUMBERED = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
-_PLACE = re.compile(r"%(?:0\d{1,2})?d")
-_MARKS = re.compile(rf"{_PLACE.pattern}|#{{2,}}")
+_MARKS = re.compile(rf"{PLACE.pattern}|#{{2,}}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def plan_pictures(
     if sequence is not None:
         target = _sequence_target(sequence, folder, now.get(distinct[0]))
         numbers = {file: _FIRST_NUMBER + i for i, file in enumerate(sequence.files)}
-        made = {file: _numbered(target, numbers[file]) for file in distinct}
+        made = {file: numbered(target, numbers[file]) for file in distinct}
         parts = [(sequence, target)]
     else:
         parts = []
@@ -94,27 +97,57 @@ def plan_pictures(
     return MattePlan(parts=tuple(parts), shown=tuple(made[each] for each in pictures))
 
 
-def plan_sequence(picture: Path, folder: Path, current: Path | None = None) -> MattePlan:
-    """The mattes of all numbered pictures of which this is one; `shown` is its own matte."""
+def frames_of(pictures: Sequence[Path]) -> int:
+    """How many are matted for these distinct ones. Quick enough to be asked while drawing."""
+    if len(pictures) < 2:
+        return len(pictures)
+    with suppress(OSError):
+        return _frames_of(tuple(pictures), pictures[0].parent.stat().st_mtime_ns)
+    return len(pictures)
+
+
+@functools.lru_cache(maxsize=8)
+def _frames_of(pictures: tuple[Path, ...], changed: int) -> int:  # noqa: ARG001 (of the cache)
+    sequence = _sequence_of(pictures)
+    return len(pictures) if sequence is None else len(sequence.files)
+
+
+def plan_sequence(
+    picture: Path, folder: Path, current: Path | None = None, last: int | None = None
+) -> MattePlan:
+    """The mattes of all numbered pictures of which this is one; `shown` is its own matte.
+
+    last: the highest number that is shown, at most. WorkerError where one is missing up to there:
+    what comes after a gap would have no matte.
+    """
     sequence = _sequence_of([picture])
     if sequence is None:
+        if on_disk(picture)[1]:
+            _refuse_gap(picture, number_of(picture))
         return plan_pictures([picture], folder, () if current is None else (current,))
+    if last is not None:
+        _refuse_gap(picture, last)
     target = _sequence_target(sequence, folder, current)
     number = _FIRST_NUMBER + sequence.files.index(picture)
     return MattePlan(
         parts=((sequence, target),),
-        shown=(_numbered(target, number),),
-        shift=_number(picture) - number,
+        shown=(numbered(target, number),),
+        shift=number_of(picture) - number,
     )
 
 
-def make_mattes(plan: MattePlan, wanted: Settings, tell: Tell) -> None:
-    """Has the engine write what is not there yet. Raises WorkerError."""
+def make_mattes(
+    plan: MattePlan, wanted: Settings, tell: Tell, beginning: str = "starting the engine"
+) -> None:
+    """Has the engine write what is not there yet. Raises WorkerError.
+
+    beginning: what is told until the first frame is done.
+    """
     total = len(plan.parts)
     for index, (source, target) in enumerate(plan.parts):
         # Of a sequence the program makes the folder.
         folder = target.parent.parent if source.is_sequence else target.parent
-        is_new = not folder.exists()
+        new = [each for each in dict.fromkeys((target.parent, folder)) if not each.exists()]
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -130,57 +163,33 @@ def make_mattes(plan: MattePlan, wanted: Settings, tell: Tell) -> None:
         run = ClipRun(request, wanted.engine)
         tell.when_stopped(run.cancel)
         try:
-            tell(index / total, "starting the engine")
+            tell(index / total, beginning)
             for item in run.progress():
                 tell((index + item.share) / total, item.text)
         finally:
-            if is_new:
+            for each in new:
                 with suppress(OSError):
-                    folder.rmdir()  # unless there is something in it
+                    each.rmdir()  # unless there is something in it
 
 
 def _sequence_of(pictures: Sequence[Path]) -> Source | None:
     """The numbered pictures on the disk, up to a gap, that these are some of; None if not."""
-    some = pictures[0]
-    match = _NUMBERED.fullmatch(some.stem)
-    if match is None or "%" in some.name or "#" in some.name:
-        return None
-    start, digits, end = match.groups()
-    pattern = some.with_name(f"{start}%0{len(digits)}d{end}{some.suffix}")
-    there = _numbers(pattern, re.escape(start), re.escape(end + some.suffix))
+    pattern, there = on_disk(pictures[0])
     if not there:
         return None
-    first = min(there)
-    last = next(number for number in itertools.count(first) if number not in there)
-    files = tuple(_numbered(pattern, number) for number in range(first, last))
+    files = tuple(numbered(pattern, number) for number in range(min(there), gap(there)))
     return Source(path=pattern, files=files) if set(pictures) <= set(files) else None
 
 
-def _numbers(pattern: Path, start: str, end: str) -> set[int]:
-    """Those of the files that are there."""
-    name = re.compile(f"{start}(\\d+){end}")
-    found = set()
-    with suppress(OSError):
-        for path in pattern.parent.iterdir():
-            match = name.fullmatch(path.name)
-            # As many digits as the program would write.
-            if match is not None and _numbered(pattern, int(match[1])).name == path.name:
-                found.add(int(match[1]))
-    return found
-
-
-def _number(picture: Path) -> int:
-    match = _NUMBERED.fullmatch(picture.stem)
-    assert match is not None
-    return int(match[2])
-
-
-def _numbered(pattern: Path, number: int) -> Path:
-    return pattern.with_name(_PLACE.sub(lambda place: place[0] % number, pattern.name, count=1))
+def _refuse_gap(picture: Path, last: int) -> None:
+    pattern, there = on_disk(picture)
+    if there and gap(there) <= last and gap(there) < max(there):
+        missing = numbered(pattern, gap(there))
+        raise WorkerError(f"{missing.name} is missing; add it and try again.")
 
 
 def _sequence_target(sequence: Source, folder: Path, current: Path | None) -> Path:
-    name = _PLACE.sub("", sequence.path.stem, count=1).rstrip("_-. ") or sequence.path.parent.name
+    name = PLACE.sub("", sequence.path.stem, count=1).rstrip("_-. ") or sequence.path.parent.name
 
     def named(mark: str) -> Path:
         return folder / f"{name}.{mark}" / f"{name}_%05d.png"
@@ -223,7 +232,7 @@ def _free_target(
 
 
 def _record_path(target: Path) -> Path:
-    return target.with_name(_PLACE.sub("sequence", target.name) + ".json")
+    return target.with_name(PLACE.sub("sequence", target.name) + ".json")
 
 
 def _record_of(target: Path) -> dict[str, Any] | None:
@@ -236,7 +245,7 @@ def _record_of(target: Path) -> dict[str, Any] | None:
 
 
 def _is_there(target: Path) -> bool:
-    if _PLACE.search(target.name) is None:
+    if PLACE.search(target.name) is None:
         return target.exists()
     return target.parent.exists()
 
@@ -244,9 +253,9 @@ def _is_there(target: Path) -> bool:
 def _is_untouched(target: Path, record: dict[str, Any]) -> bool:
     """Whether the files are as large as the program left them, or gone."""
     files = [target]
-    if _PLACE.search(target.name) is not None:
+    if PLACE.search(target.name) is not None:
         count = record.get("output", {}).get("files", 0)
-        files = [_numbered(target, _FIRST_NUMBER + index) for index in range(count)]
+        files = [numbered(target, _FIRST_NUMBER + index) for index in range(count)]
     sizes = [each.stat().st_size for each in files if each.exists()]
     return not sizes or sum(sizes) == record.get("output", {}).get("bytes")
 

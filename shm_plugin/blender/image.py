@@ -18,7 +18,7 @@ from ..messages import MatteReply, MatteRequest
 from .modal import WorkOperator
 from .pixels import Picture, read, write, write_matte
 from .preferences import Settings, settings
-from .showing import show, shown
+from .showing import is_editor, show, shown
 
 OUTPUTS = (
     ("IMAGE", "Cutout", "The image with an alpha channel, as a new image"),
@@ -53,7 +53,12 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
             name="Colors", items=COLOURS, default="SOURCE", options={"SKIP_SAVE"}
         ),
         # What is adjusted afterwards is the image of before, not the result that is shown now.
-        "source": bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}),
+        "source": bpy.props.StringProperty(
+            name="Source",
+            description="Name of the image to cut people out of; empty: the one in the editor. The "
+            'result has the same name without suffix, and "matte"',
+            options={"HIDDEN", "SKIP_SAVE"},
+        ),
     }
     if TYPE_CHECKING:
         output: str
@@ -62,7 +67,10 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return shown(context) is not None
+        reason = _obstacle(context)
+        if reason is not None:
+            cls.poll_message_set(reason)
+        return reason is None
 
     def draw(self, context: Any) -> None:  # noqa: ARG002 (Blender's)
         layout = self.layout
@@ -73,16 +81,15 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
         row.prop(self, "colours")
 
     def start(self, context: Any) -> Job[_Matted]:
-        image = bpy.data.images.get(self.source) or shown(context)
-        if image is None:
-            raise WorkerError("There is no image to matte; open one in this editor.")
+        image = _wanted_image(context, self.source)
         self.source = image.name
-        picture, wanted = read(image, context.space_data), settings(context)
+        user = context.space_data.image_user if image == shown(context) else None
+        picture, wanted = read(image, user), settings(context)
         request, engine = _request(picture, self.output, self.colours, wanted), wanted.engine
         return lambda tell: _Matted(picture=picture, reply=ask(engine, request, tell))
 
     def finish(self, context: Any, result: _Matted) -> str:
-        picture, reply, name = result.picture, result.reply, f"{result.picture.name} matte"
+        picture, reply, name = result.picture, result.reply, _name_of_result(result.picture)
         is_light = picture.is_float and self.output == "IMAGE" and not picture.space
         if self.output == "MATTE":
             image = write_matte(picture, _floats(reply.alpha), name)
@@ -96,6 +103,31 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
             "as OpenEXR, or with Save as PNG in the sidebar" if is_light else "with Image > Save As"
         )
         return f"{image.name} is packed into this file; save it {how}."
+
+
+def _obstacle(context: Any) -> str | None:
+    """Why there cannot be a matte; None where there can."""
+    if is_editor(context):
+        return None if shown(context) is not None else "Open an image in this editor first"
+    # A script says which image.
+    return None if len(bpy.data.images) else "There is no image in this file"
+
+
+def _wanted_image(context: Any, name: str) -> Any:
+    if not name:
+        image = shown(context)
+        if image is None:
+            raise WorkerError('No Image Editor is here; name an image, as source="woman.png".')
+        return image
+    image = bpy.data.images.get(name)
+    if image is None:
+        raise WorkerError(f"There is no image named {name} in this file; open it first.")
+    return image
+
+
+def _name_of_result(picture: Picture) -> str:
+    # Blender numbers it where the name is taken.
+    return picture.name if picture.name.endswith(" matte") else f"{picture.name} matte"
 
 
 def _request(picture: Picture, output: str, colours: str, wanted: Settings) -> MatteRequest:

@@ -95,10 +95,14 @@ def _described(tell: Tell) -> str:
 class WorkOperator(Generic[Result]):
     """A mixin for bpy.types.Operator; the subclass writes `start` and `finish`.
 
-    From a menu it ticks: progress in the header, Esc ends it at once and nothing is changed. From a
-    script, and without a window, it blocks. What Blender has may vanish while it works, by undo or
-    another file: keep names, not references, from `start` to `finish`.
+    From a menu it ticks: progress in the header, Esc ends it at once and nothing is changed; while
+    the timeline plays, Esc stops that. From a script, and without a window, it blocks. What Blender
+    has may vanish while it works, by undo or another file: keep names, not references, from `start`
+    to `finish`.
     """
+
+    # What is said after Esc.
+    cancelled = "Human Matte was cancelled; nothing is changed."
 
     if TYPE_CHECKING:
 
@@ -145,8 +149,11 @@ class WorkOperator(Generic[Result]):
 
     def modal(self, context: Any, event: Any) -> set[str]:
         if event.type == "ESC" and event.value == "PRESS":
+            # That one is for the playback.
+            if any(screen.is_animation_playing for screen in bpy.data.screens):
+                return {"PASS_THROUGH"}
             self._leave(context)
-            self._say({"INFO"}, "Human Matte was cancelled; nothing is changed.")
+            self._say({"INFO"}, self.cancelled)
             return {"CANCELLED"}
         if event.type != "TIMER":
             return {"PASS_THROUGH"}

@@ -45,8 +45,11 @@ class Picture:
     space: str
 
 
-def read(image: Any, editor: Any) -> Picture:
-    """The image as the editor shows it; WorkerError where there is nothing to read."""
+def read(image: Any, user: Any) -> Picture:
+    """The image as its user shows it, an editor's `image_user`; None: its first frame.
+
+    WorkerError where there is nothing to read.
+    """
     if image.source == "TILED":
         raise WorkerError(f"{image.name} has several tiles; open one of them as an image.")
     if image.type == "MULTILAYER":
@@ -55,10 +58,11 @@ def read(image: Any, editor: Any) -> Picture:
         with _rendered(image) as result:
             return _read(result, "Render")
     if image.source == "SEQUENCE":
-        with _frame(image, editor.image_user) as frame:
-            return _read(frame, f"{_plain_name(image)} {editor.image_user.frame_current}")
+        number = "" if user is None else f" {user.frame_current}"
+        with _frame(image, user) as frame:
+            return _read(frame, f"{_plain_name(image)}{number}")
     if image.source == "MOVIE":
-        return _read_movie(image, editor.image_user.frame_current)
+        return _read_movie(image, 1 if user is None else user.frame_current)
     return _read(image, _plain_name(image))
 
 
@@ -70,7 +74,7 @@ def _read(image: Any, name: str) -> Picture:
     width, height = image.size
     if not width or not height:
         path = bpy.path.abspath(image.filepath)
-        where = f"; is {path} still there?" if path else "."
+        where = f"; is {path} there, and whole?" if path else "."
         raise WorkerError(f"{image.name} has no pixels that can be read{where}")
     # Checked here because the client would only say that the connection broke.
     if 16 * width * height > BLOB_LIMIT or max(width, height) > LONGEST_SIDE:
@@ -140,8 +144,9 @@ def _rendered(image: Any) -> Iterator[Any]:
 
 @contextmanager
 def _frame(image: Any, user: Any) -> Iterator[Any]:
-    """The frame of an image sequence that the editor is at."""
-    path = Path(bpy.path.abspath(image.filepath_from_user(image_user=user)))
+    """The frame of an image sequence that its user is at; None: the file that was opened."""
+    file = image.filepath if user is None else image.filepath_from_user(image_user=user)
+    path = Path(bpy.path.abspath(file))
     with _loaded(path) as frame:
         frame.colorspace_settings.name = image.colorspace_settings.name
         frame.alpha_mode = image.alpha_mode
@@ -203,6 +208,8 @@ def _filled(image: Any, rgba: Any) -> Any:
         image.update()
         # A generated image that is not packed is gone with the session.
         image.pack()
+        # Blender saves no image that nobody uses, and an editor is nobody.
+        image.use_fake_user = True
     except BaseException:
         with suppress(ReferenceError):
             bpy.data.images.remove(image)

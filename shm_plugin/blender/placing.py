@@ -61,6 +61,22 @@ def files_of(strip: Any) -> list[Path]:
     return [folder / each.filename for each in strip.elements]
 
 
+def length_of(strip: Any) -> tuple[int, float]:
+    """How many frames or pictures the strip holds, with those cut off for good, and which share of
+    them it shows."""
+    cut = beyond = 0
+    for end, side in (("start", "left"), ("end", "right")):
+        # Of stills there is nothing to cut off.
+        if strip.type == "MOVIE":
+            cut += int(_of(strip, f"content_trim_{end}", f"animation_offset_{end}"))
+        # Of the timeline, which goes by another rate; negative where the last one is held.
+        beyond += max(0, int(_of(strip, f"{side}_handle_offset", f"frame_offset_{end}")))
+    shown = max(0, _end(strip) - _first(strip))
+    kept = int(_of(strip, "content_duration", "frame_duration"))
+    whole = kept + cut
+    return whole, shown / max(1, shown + beyond) * kept / max(1, whole)
+
+
 def place_matte(context: Any, scene: Any, strip: Any, files: Sequence[Path]) -> Any:
     """The matte strip of `strip`, new or the one it has, made to show `files` and lie as it does.
 

@@ -24,6 +24,7 @@ from ..choices import (
     SIZES,
 )
 from ..client import WorkerError
+from ..finding import find_python
 from ..jobs import Job, Tell
 from ..messages import MatteRequest
 from .modal import WorkOperator, last_sentence, under_way
@@ -119,8 +120,9 @@ def draw_options(layout: Any, context: Any, names: Sequence[str]) -> None:
 def _draw_connection(layout: Any) -> None:
     """The button that tests the connection, and below it what goes on or was last said."""
     layout.operator(WM_OT_human_matte_test.bl_idname, icon="LINKED")
-    # A label of Blender does not wrap.
-    width = int(bpy.context.region.width / bpy.context.preferences.system.ui_scale)
+    # A label of Blender does not wrap. Without a window the scale is 0.
+    scale = bpy.context.preferences.system.ui_scale or 1
+    width = int(bpy.context.region.width / scale)
     column = layout.column(align=True)
     for line in textwrap.wrap(under_way() or last_sentence(), max(20, width // _LETTER_PIXELS)):
         column.label(text=line)
@@ -143,6 +145,9 @@ class WM_OT_human_matte_test(WorkOperator[str], bpy.types.Operator):  # noqa: N8
 
 def test_connection(wanted: Settings, tell: Tell) -> str:
     """The engine in one sentence: what works on which device, and how quickly it answers."""
+    # A living engine answers whatever the setting says, which strips and nodes start theirs by.
+    if wanted.engine:
+        find_python(wanted.engine)
     request = MatteRequest(
         width=_TEST_SIDE,
         height=_TEST_SIDE,

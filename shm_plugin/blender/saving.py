@@ -32,7 +32,10 @@ class IMAGE_OT_human_matte_save(bpy.types.Operator):  # noqa: N801 (Blender's)
     @classmethod
     def poll(cls, context: Any) -> bool:
         image = shown(context)
-        return image is not None and image.is_float and not image.colorspace_settings.is_data
+        if image is not None and image.is_float and not image.colorspace_settings.is_data:
+            return True
+        cls.poll_message_set("Show a cutout of more than 8 bits in an Image Editor first")
+        return False
 
     def invoke(self, context: Any, event: Any) -> set[str]:  # noqa: ARG002 (Blender's)
         beside = Path(bpy.data.filepath).parent if bpy.data.filepath else Path.home()

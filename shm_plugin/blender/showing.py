@@ -18,16 +18,20 @@ class _Replaced:
     names: dict[int, tuple[str, str]] = {}  # noqa: RUF012 (there is one)
 
 
+def is_editor(context: Any) -> bool:
+    """Whether this is an Image Editor."""
+    return context.space_data is not None and context.space_data.type == "IMAGE_EDITOR"
+
+
 def shown(context: Any) -> Any:
     """The image in this editor; None where this is no Image Editor, or it is empty."""
-    editor = context.space_data
-    return editor.image if editor is not None and editor.type == "IMAGE_EDITOR" else None
+    return context.space_data.image if is_editor(context) else None
 
 
 def show(context: Any, source: str, result: Any) -> None:
     """Shows the result, unless the user looks at something else than the source by now."""
     editor, area = context.space_data, context.area
-    if editor is None or editor.type != "IMAGE_EDITOR":
+    if not is_editor(context):
         return
     if editor.image is None or editor.image.name == source:
         editor.image = result

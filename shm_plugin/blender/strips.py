@@ -14,12 +14,15 @@ import bpy
 
 from ..client import WorkerError
 from ..jobs import Job, Tell
-from .footage import FOLDER, MattePlan, make_mattes, plan_movie, plan_pictures
+from .footage import FOLDER, KEPT, MattePlan, frames_of, make_mattes, plan_movie, plan_pictures
 from .modal import WorkOperator
-from .placing import files_of, matte_of, place_matte, strip_named, users_of
+from .placing import files_of, length_of, matte_of, place_matte, strip_named, users_of
 from .preferences import draw_options, settings
 
 _ICON = "OUTLINER_OB_ARMATURE"
+
+# A strip that shows less than this part of what is matted: users are told.
+_FEW = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class SEQUENCER_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # no
     bl_idname = "sequencer.human_matte"
     bl_label = "Human Matte"
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012 (Blender's)
+    cancelled = KEPT
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -50,9 +54,10 @@ class SEQUENCER_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # no
         plan = _plan(strip)
         wanted = settings(context)
         result = _Result(scene=scene.name, strip=strip.name, plan=plan)
+        beginning = "; ".join(["starting the engine", *_more_than_shown(strip)])
 
         def job(tell: Tell) -> _Result:
-            make_mattes(plan, wanted, tell)
+            make_mattes(plan, wanted, tell, beginning)
             return result
 
         return job
@@ -65,7 +70,7 @@ class SEQUENCER_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # no
             raise WorkerError(f"{result.strip} is not there any more; its matte is {made}.")
         matte = place_matte(context, scene, strip, result.plan.shown)
         where = f"{FOLDER}/{made.name} on channel {matte.channel}"
-        again = f"choose {self.bl_label} again after moving or scaling it"
+        again = f"choose {self.bl_label} again after cutting, moving or scaling it"
         return f"{strip.name} is masked by {where}; {again}."
 
 
@@ -81,6 +86,9 @@ class SEQUENCER_PT_human_matte(bpy.types.Panel):  # noqa: N801 (Blender's)
         reason = _obstacle(context)
         if reason is not None:
             layout.label(text=reason, icon="INFO")
+        else:
+            for words in _more_than_shown(_scene(context).sequence_editor.active_strip):
+                layout.label(text=words, icon="INFO")
         draw_options(layout, context, ("quality", "smoothing", "device"))
 
 
@@ -113,6 +121,17 @@ def _obstacle(context: Any) -> str | None:
     if not bpy.data.filepath:
         return "Save the blend file first: the matte goes beside it"
     return None
+
+
+def _more_than_shown(strip: Any) -> list[str]:
+    """One line where far more is matted than the strip shows, else none."""
+    held, share = length_of(strip)
+    if strip.type == "MOVIE":
+        return [f"The whole file is matted: {held} frames"] if share < _FEW else []
+    files = list(dict.fromkeys(files_of(strip)))
+    whole = frames_of(files)
+    is_more = share * len(files) < _FEW * whole
+    return [f"All numbered pictures are matted: {whole}"] if is_more else []
 
 
 def _plan(strip: Any) -> MattePlan:

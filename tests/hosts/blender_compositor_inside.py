@@ -131,6 +131,33 @@ def group():
     return told
 
 
+def script():
+    """What scripts get without an editor, and where there are no compositor nodes."""
+    _, tree, end = new_tree()
+    node = add_footage(tree, JOB["cases"][-1])
+    tree.links.new(node.outputs["Image"], end.inputs[0])
+    tree.nodes.active = node
+    told = {"first": call(bpy.ops.node.human_matte), "nodes": describe(tree)}
+    told["group"] = call(bpy.ops.node.human_matte_group)
+    told["added"] = len(tree.nodes) - len(told["nodes"])
+    gap = tree.nodes.new("CompositorNodeImage")
+    gap.image = bpy.data.images.load(str(FOLDER / JOB["gap"]))
+    gap.image.source = "SEQUENCE"
+    gap.frame_duration = 100
+    tree.nodes.active = gap
+    told["gap"] = call(bpy.ops.node.human_matte)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    operators = (bpy.ops.node.human_matte, bpy.ops.node.human_matte_group)
+    told["none"] = [call(each) for each in operators]
+    with editor(None):
+        told["none"] += [call(each) for each in operators]
+    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    area.ui_type = "ShaderNodeTree"
+    with bpy.context.temp_override(area=area, space_data=area.spaces.active):
+        told["shader"] = [call(each) for each in operators]
+    return told
+
+
 def main():
     bpy.ops.extensions.package_install_files(
         filepath=JOB["archive"], repo="user_default", enable_on_install=True
@@ -141,6 +168,7 @@ def main():
     told = {"version": bpy.app.version[:2], "backdrop": BACKDROP}
     told["cases"] = {case["name"]: key(case) for case in JOB["cases"]}
     told["group"] = group()
+    told["script"] = script()
     (FOLDER / "told.json").write_text(json.dumps(told))
 
 

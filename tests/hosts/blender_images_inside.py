@@ -179,6 +179,43 @@ def render(case):
     return told
 
 
+def script(case):
+    """The operator as a script without an editor calls it, and what is left of the results in a
+    file that was saved and opened twice."""
+    image = bpy.data.images.load(str(FOLDER / case["file"]), check_existing=False)
+    image.name = "plain.png"
+
+    def run(**options):
+        try:
+            return sorted(bpy.ops.image.human_matte(**options))
+        except RuntimeError as error:
+            return str(error)
+
+    told = {"unnamed": run(), "unknown": run(source="nobody")}
+    told["named"] = run(source="plain.png")
+    told["result"] = dump(bpy.data.images["plain matte"], "plain-result")
+    told["again"] = run(source="plain matte", output="MATTE")
+    path = str(FOLDER / "kept.blend")
+    for _ in range(2):
+        bpy.ops.wm.save_as_mainfile(filepath=path)
+        bpy.ops.wm.open_mainfile(filepath=path)
+    told["kept"] = sorted(each.name for each in bpy.data.images if each.name.startswith("plain"))
+    told["opened"] = dump(bpy.data.images["plain matte"], "plain-opened")
+    for each in list(bpy.data.images):
+        bpy.data.images.remove(each)
+    told["nothing"] = run()
+    return told
+
+
+def connection_elsewhere():
+    """The test where an engine lives, but the setting names none."""
+    preferences = bpy.context.preferences.addons[ADDON].preferences
+    preferences.engine = str(FOLDER / "nowhere")
+    said = connection()
+    preferences.engine = JOB["engine"]
+    return said
+
+
 def toggle():
     """Whether the operator and the menu entry are there: enabled, disabled, enabled again."""
 
@@ -208,6 +245,8 @@ def main():
     if "undo" in JOB:
         told["undo"] = undo(JOB["undo"])
         told["render"] = render(JOB["render"])
+        told["elsewhere"] = connection_elsewhere()
+        told["script"] = script(JOB["script"])
         told["toggle"] = toggle()
     (FOLDER / "told.json").write_text(json.dumps(told))
 

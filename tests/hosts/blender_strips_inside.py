@@ -9,6 +9,7 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 
@@ -172,6 +173,56 @@ def matte(case):
     return told
 
 
+class Layout:
+    """In the place of Blender's, which shows nobody what was drawn."""
+
+    def __init__(self):
+        self.labels = []
+
+    def label(self, *, text, **_):
+        self.labels.append(text)
+
+    def column(self, **_):
+        return self
+
+    def operator(self, *_, **__):
+        pass
+
+    def prop(self, *_, **__):
+        pass
+
+
+def drawn():
+    """What the panel says of the active strip."""
+    layout = Layout()
+    with in_sequencer():
+        bpy.types.SEQUENCER_PT_human_matte.draw(SimpleNamespace(layout=layout), bpy.context)
+    return layout.labels
+
+
+def lengths():
+    """What the panel says of strips that show all, half and little of their files."""
+    scene = new_scene()
+    strip = add_strip(scene, {"files": [JOB["cases"][0]["files"][0]]})
+    choose(scene, strip)
+    told = {"whole": drawn()}
+    strip.frame_final_end = strip.frame_final_start + 4
+    told["half"] = drawn()
+    strip.frame_final_end = strip.frame_final_start + 3
+    told["little"] = drawn()
+    is_old = hasattr(strip, "animation_offset_start") and bpy.app.version < (5, 0, 0)
+    strip.frame_final_end = strip.frame_final_start + 8
+    setattr(strip, "animation_offset_start" if is_old else "content_trim_start", 5)
+    told["trimmed"] = drawn()
+    for name, count, shown in (("all", 4, 4), ("one", 1, 10), ("some", 2, 1)):
+        scene = new_scene()
+        strip = add_strip(scene, {"files": JOB["numbered"][:count]})
+        strip.frame_final_end = strip.frame_final_start + shown
+        choose(scene, strip)
+        told[name] = drawn()
+    return told
+
+
 def refusals():
     """What the operator says where it cannot work."""
     told = {}
@@ -194,7 +245,10 @@ def refusals():
     mask.input_mask_strip = matte
     choose(scene, matte)
     told["matte"] = call()["returned"]
+    choose(scene, add_strip(scene, {"files": JOB["mixed"]}))
+    told["mixed"] = call()["returned"]
     told["left"] = sorted(path.name for path in FOLDER.glob("human_matte/*gone*"))
+    told["left"] += sorted(path.name for path in FOLDER.glob("human_matte/mixed*"))
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     scene = bpy.context.scene
     scene.sequence_editor_create()
@@ -215,6 +269,7 @@ def main():
     preferences.device, preferences.quality = "cpu", "draft"
     told = {"version": bpy.app.version[:2]}
     told["cases"] = {case["name"]: matte(case) for case in JOB["cases"]}
+    told["lengths"] = lengths()
     told["refusals"] = refusals()
     (FOLDER / "told.json").write_text(json.dumps(told))
 

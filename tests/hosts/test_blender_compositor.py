@@ -64,10 +64,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     write_movie(folder / "turn.mp4", frames, 24)
     write_pictures(folder, frames[:4], PICTURES)
     write_pictures(folder, frames[5:6], ["still.png"])
+    write_pictures(folder, frames[:3], ["gap_1.png", "gap_2.png", "gap_4.png"])
     told = run_inside(
         blenders()[request.param],
         "blender_compositor_inside.py",
-        {"size": [frames[0].width, frames[0].height], "cases": CASES},
+        {"size": [frames[0].width, frames[0].height], "cases": CASES, "gap": "gap_1.png"},
         folder,
     )
     with VideoSource(folder / "turn.mp4") as source:
@@ -141,3 +142,23 @@ def test_the_entry_of_the_add_menu_adds_one_group_however_often(run: Run) -> Non
     assert told["trees"] == ["Human Matte", "Human Matte"]
     assert told["sockets"] == [["Image", "Matte", "Background"], ["Image", "Alpha"]]
     assert "Select an Image or Movie Clip node" in told["nothing"]
+
+
+def test_a_script_without_an_editor_works_on_the_nodes_of_the_scene(run: Run) -> None:
+    told = run.told["script"]
+    assert told["first"] == ["FINISHED"]
+    kinds = [node["kind"] for node in told["nodes"].values()]
+    assert kinds.count("CompositorNodeImage") == 2
+    assert kinds.count("CompositorNodeGroup") == 1
+    assert (told["group"], told["added"]) == (["FINISHED"], 1)
+
+
+def test_where_there_are_no_compositor_nodes_a_sentence_says_so(run: Run) -> None:
+    told = run.told["script"]
+    assert len(told["none"]) == 4
+    assert all("The scene has no compositor nodes yet; choose New" in said for said in told["none"])
+    assert all("In the Compositor only" in said for said in told["shader"])
+
+
+def test_a_gap_in_a_sequence_is_one_sentence(run: Run) -> None:
+    assert "gap_3.png is missing; add it and try again." in run.told["script"]["gap"]

@@ -49,6 +49,7 @@ CASES: list[dict[str, Any]] = [
     {"name": "gap", "file": "frame_001.png", "sequence": 9},
     {"name": "drawn", "generated": [1, 1]},
     {"name": "lost", "file": "byte.png", "vanishes": True},
+    {"name": "torn", "file": "torn.png"},
     {"name": "empty", "file": None},
 ]
 
@@ -101,6 +102,7 @@ def run(
         "cases": CASES,
         "undo": {"file": "byte.png"},
         "render": {"file": "byte.png", "size": [WIDTH, HEIGHT]},
+        "script": {"file": "byte.png"},
     }
     told = run_inside(python, "blender_images_inside.py", job, folder)
     return Run(told=told, folder=folder, pictures=pictures, matter=matter)
@@ -128,6 +130,7 @@ def _draw(clip: Path, folder: Path) -> dict[str, np.ndarray]:
     for name, picture in pictures.items():
         order = [2, 1, 0, 3][: picture.shape[2]] if picture.shape[2] > 1 else [0]
         assert cv2.imwrite(str(folder / f"{name}.png"), picture[..., order])
+    (folder / "torn.png").write_bytes(b"torn")
     return pictures
 
 
@@ -327,10 +330,33 @@ def test_a_single_pixel_is_matted(run: Run) -> None:
 def test_an_image_without_pixels_is_one_sentence_and_no_image_is_no_entry(run: Run) -> None:
     lost = run.told["cases"]["lost"]
     assert re.search(
-        r"no pixels that can be read; is .*nowhere\.png still there\?", lost["returned"]
+        r"no pixels that can be read; is .*nowhere\.png there, and whole\?", lost["returned"]
     )
     assert lost["new"] == []
     assert run.told["cases"]["empty"]["returned"] == "poll"
+
+
+def test_a_file_that_is_not_whole_is_one_sentence(run: Run) -> None:
+    assert re.search(r"; is .*torn\.png there, and whole\?", run.told["cases"]["torn"]["returned"])
+
+
+def test_a_script_names_the_image_and_needs_no_editor(run: Run) -> None:
+    told = run.told["script"]
+    assert 'name an image, as source="woman.png"' in told["unnamed"]
+    assert "There is no image named nobody in this file" in told["unknown"]
+    assert told["named"] == told["again"] == ["FINISHED"]
+    assert np.array_equal(run.samples(told["result"]), run.case("byte"))
+    assert "There is no image in this file" in told["nothing"]
+
+
+def test_results_that_nobody_uses_are_still_there_when_the_file_is_opened_again(run: Run) -> None:
+    told = run.told["script"]
+    assert told["kept"] == ["plain matte", "plain matte.001"]
+    assert np.array_equal(run.samples(told["opened"]), run.samples(told["result"]))
+
+
+def test_a_living_engine_does_not_hide_that_the_setting_is_wrong(run: Run) -> None:
+    assert re.search(r"names .*nowhere, which is no engine", run.told["elsewhere"])
 
 
 def test_undo_takes_the_new_image_away_and_redo_brings_it_back(run: Run) -> None:

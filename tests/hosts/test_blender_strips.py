@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from cli.video import SequenceSource, VideoSource
 from shm_engine import read_image
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.host
 
 FRAMES = 8
 PICTURES = [f"shot_{number:04d}.png" for number in range(7, 11)]
+MIXED = ["mixed_1.png", "mixed_2.png"]
 GREEN = np.array([0.0, 1.0, 0.0])
 
 # Blender reads 8 bits of the alpha, and rounds the composite: half a step each.
@@ -93,10 +95,18 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     write_movie(folder / "turn.mkv", frames, 30)
     write_pictures(folder, frames[:4], PICTURES)
     write_pictures(folder, frames[5:6], ["still.png"])
+    write_pictures(folder, frames[:1], MIXED[:1])
+    Image.new("RGB", (64, 48)).save(folder / MIXED[1])
     told = run_inside(
         blenders()[request.param],
         "blender_strips_inside.py",
-        {"size": [frames[0].width, frames[0].height], "fps": 24, "cases": CASES},
+        {
+            "size": [frames[0].width, frames[0].height],
+            "fps": 24,
+            "cases": CASES,
+            "numbered": PICTURES,
+            "mixed": MIXED,
+        },
         folder,
     )
     with VideoSource(folder / "turn.mp4") as source:
@@ -235,4 +245,15 @@ def test_what_cannot_be_matted_is_one_sentence_and_leaves_nothing(run: Run) -> N
     assert re.search(r"gone\.mp4 does not exist; check its name and folder\.", told["gone"])
     assert "which is no engine of Human Matte" in told["engine"]
     assert "This strip is a matte itself" in told["matte"]
+    assert re.search(r"mixed_2\.png", told["mixed"])
     assert told["left"] == []
+
+
+def test_the_panel_says_where_far_more_is_matted_than_the_strip_shows(run: Run) -> None:
+    told = run.told["lengths"]
+    movie, pictures = "The whole file is matted: 8 frames", "All numbered pictures are matted: 4"
+    for name in ("whole", "half", "all", "one"):
+        assert not {movie, pictures} & set(told[name])
+    assert movie in told["little"]
+    assert movie in told["trimmed"]
+    assert pictures in told["some"]

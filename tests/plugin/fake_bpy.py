@@ -5,6 +5,7 @@ Knows nothing of the add-on. What it claims about Blender, tests/hosts proves in
 
 from __future__ import annotations
 
+import itertools
 import sys
 from array import array
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ class Thing:
     """What Blender's own classes are to their subclasses."""
 
     reports: list[tuple[str, str]]
+    poll_message = ""
+
+    @classmethod
+    def poll_message_set(cls, message: str) -> None:
+        cls.poll_message = message
 
     def report(self, kinds: set[str], sentence: str) -> None:
         (kind,) = kinds
@@ -50,6 +56,7 @@ class Image:
         self.pixels = Pixels(array("f", [0]) * (width * height * channels))
         self.is_float = False
         self.is_packed = False
+        self.use_fake_user = False
         self.source, self.type, self.file_format = "FILE", "IMAGE", "PNG"
         self.alpha_mode, self.filepath = "STRAIGHT", ""
         self.colorspace_settings = SimpleNamespace(name="sRGB", is_data=False)
@@ -66,6 +73,7 @@ class Images(dict[str, Image]):
 
     def new(self, name: str, width: int, height: int, *, alpha: bool, float_buffer: bool) -> Image:
         assert alpha in (True, False)
+        name = next(each for each in _names(name) if each not in self)
         image = Image(name, width, height)
         image.is_float = float_buffer
         if float_buffer:
@@ -75,6 +83,13 @@ class Images(dict[str, Image]):
 
     def remove(self, image: Image) -> None:
         del self[image.name]
+
+
+def _names(name: str) -> Iterator[str]:
+    """The name, and what Blender makes of it where it is taken."""
+    yield name
+    for number in itertools.count(1):
+        yield f"{name}.{number:03}"
 
 
 class Area:
@@ -134,10 +149,15 @@ class WindowManager:
         self.handlers.append(operator)
 
 
+def make_screen(area: Area) -> Any:
+    """`bpy.types.Screen`, with one area; nothing is played."""
+    return SimpleNamespace(areas=[area], is_animation_playing=False)
+
+
 def make_context(bpy: Any, image: Image | None = None) -> Any:
     """A context whose area is an Image Editor with that image."""
     area = Area(image)
-    bpy.data.screens = [SimpleNamespace(areas=[area])]
+    bpy.data.screens = [make_screen(area)]
     return SimpleNamespace(
         window=object(),
         window_manager=WindowManager(),

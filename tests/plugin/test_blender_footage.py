@@ -220,6 +220,49 @@ def test_a_failure_leaves_no_empty_folder(
     assert not here.exists()
 
 
+def test_a_refused_sequence_leaves_no_empty_folder_beside_other_mattes(
+    footage: Any, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = Runs()
+    runs.error = WorkerError("m_2.png is of another size.")
+    monkeypatch.setattr(footage, "ClipRun", runs)
+    other = put(here / "other.matte.mov")
+    plan = footage.plan_pictures([put(here.parent / f"m_{n}.png") for n in (1, 2)], here)
+    told = Told()
+    # As the program does before it looks at the second picture.
+    monkeypatch.setattr(Told, "when_stopped", lambda *_: runs.requests[-1].target.parent.mkdir())
+    with pytest.raises(WorkerError, match="another size"):
+        footage.make_mattes(plan, WANTED, told, "starting the engine; it takes long")
+    assert list(here.iterdir()) == [other]
+    assert told[0] == (0, "starting the engine; it takes long")
+
+
+def test_a_gap_among_the_pictures_that_are_shown_is_one_sentence(footage: Any, here: Path) -> None:
+    shot = [put(here.parent / f"f{number:03d}.png") for number in (4, 5, 6, 8, 9)]
+    missing = r"^f007\.png is missing; add it and try again\.$"
+    with pytest.raises(WorkerError, match=missing):
+        footage.plan_sequence(shot[0], here, last=7)
+    # What lies after it cannot be matted either, and nor can it itself.
+    for picture in (shot[3], here.parent / "f007.png"):
+        with pytest.raises(WorkerError, match=missing):
+            footage.plan_sequence(picture, here)
+    for last in (None, 6):
+        assert len(footage.plan_sequence(shot[0], here, last=last).parts[0][0].files) == 3
+    # As many as there might be: the node says 100, and there are fewer.
+    assert footage.plan_sequence(put(here.parent / "g_1.png"), here, last=100).shift == 0
+
+
+def test_it_is_known_how_many_pictures_are_matted_with_some_of_them(
+    footage: Any, here: Path
+) -> None:
+    shot = [put(here.parent / "shot" / f"f{number:03d}.png") for number in range(1, 13)]
+    assert footage.frames_of(shot[3:5]) == 12
+    assert footage.frames_of(shot[3:4]) == 1
+    others = [put(here.parent / "shot" / name) for name in ("a.png", "b.png")]
+    assert footage.frames_of(others) == 2
+    assert footage.frames_of([here / "gone" / "a_1.png", here / "gone" / "a_2.png"]) == 2
+
+
 def test_a_folder_that_cannot_be_made_is_one_sentence(
     footage: Any, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_an_8_bit_image_keeps_its_samples_and_gets_alpha(bpy: Any, engine: HalfE
         assert result.pixels.samples[channel::4] == before[channel::4]
     assert image.pixels.samples == before
     assert result.is_packed
+    assert result.use_fake_user
     assert not result.is_float
     assert result.alpha_mode == "STRAIGHT"
     assert context.space_data.image is result
@@ -122,6 +123,7 @@ def test_a_float_image_is_premultiplied_light(bpy: Any, engine: HalfEngine) -> N
 def test_a_matte_is_grey_data(bpy: Any, engine: HalfEngine) -> None:
     _matted(bpy, _image(), output="MATTE", colours="CLEAN")
     result = bpy.data.images["woman matte"]
+    assert result.use_fake_user
     assert list(result.pixels.samples) == [0.5, 0.5, 0.5, 1.0] * 6
     assert result.colorspace_settings.name == "Non-Color"
     assert engine.asked[0].wants == ("alpha",)
@@ -188,7 +190,10 @@ def test_the_samples_are_taken_for_what_they_are(
     [
         ({"source": "TILED"}, "several tiles"),
         ({"type": "MULTILAYER"}, "several layers"),
-        ({"size": (0, 0), "filepath": "/gone.png"}, r"no pixels .* is /gone\.png still there\?"),
+        (
+            {"size": (0, 0), "filepath": "/gone.png"},
+            r"no pixels .* /gone\.png there, and whole\?",
+        ),
         ({"size": (0, 0)}, r"no pixels that can be read\.$"),
         ({"size": (9000, 9000)}, "too large: 9000 x 9000 pixels"),
         ({"source": "MOVIE"}, "reads no frame of a movie but the first"),
@@ -203,7 +208,7 @@ def test_what_cannot_be_matted_is_one_sentence(
     image = _image()
     vars(image).update(change)
     with pytest.raises(WorkerError, match=sentence):
-        read(image, SimpleNamespace(image_user=SimpleNamespace(frame_current=2)))
+        read(image, SimpleNamespace(frame_current=2))
 
 
 @pytest.mark.parametrize(
@@ -222,6 +227,58 @@ def test_a_result_has_the_name_of_its_source(
     _matted(bpy, _image(name))
     assert list(bpy.data.images) == [name, result]
     assert len(engine.asked) == 1
+
+
+@pytest.mark.parametrize("name", ["woman matte", "woman matte.001"])
+def test_the_result_of_a_result_is_numbered(bpy: Any, engine: HalfEngine, name: str) -> None:
+    for each in ("woman matte", "woman matte.001"):
+        bpy.data.images[each] = _image(each)
+    _matted(bpy, bpy.data.images[name])
+    assert list(bpy.data.images) == ["woman matte", "woman matte.001", "woman matte.002"]
+    assert len(engine.asked) == 1
+
+
+def test_a_script_without_an_editor_names_the_image(bpy: Any, engine: HalfEngine) -> None:
+    from shm_plugin.blender.image import IMAGE_OT_human_matte
+
+    operator = IMAGE_OT_human_matte()
+    operator.output, operator.colours = "IMAGE", "SOURCE"
+    context = fake_bpy.make_context(bpy)
+    context.space_data = context.area = None
+    assert not operator.poll(context)
+    assert operator.poll_message == "There is no image in this file"
+    bpy.data.images["woman.png"] = _image()
+    assert operator.poll(context)
+    for source, sentence in (
+        ("", 'No Image Editor is here; name an image, as source="woman.png".'),
+        ("man.png", "There is no image named man.png in this file; open it first."),
+    ):
+        operator.source = source
+        assert operator.execute(context) == {"CANCELLED"}
+        assert operator.reports.pop() == ("ERROR", sentence)
+    operator.source = "woman.png"
+    assert operator.execute(context) == {"FINISHED"}
+    assert list(bpy.data.images["woman matte"].pixels.samples[3::4]) == [0.5] * 6
+    assert len(engine.asked) == 1
+
+
+def test_a_script_may_name_another_image_than_the_one_that_is_shown(
+    bpy: Any, engine: HalfEngine
+) -> None:
+    shown = bpy.data.images["shown.png"] = _image("shown.png")
+    bpy.data.images["woman.png"] = _image()
+    _, context = _matted(bpy, shown, source="woman.png")
+    assert list(bpy.data.images) == ["shown.png", "woman.png", "woman matte"]
+    assert context.space_data.image is shown
+    assert len(engine.asked) == 1
+
+
+def test_an_empty_editor_says_what_it_wants(bpy: Any) -> None:
+    from shm_plugin.blender.image import IMAGE_OT_human_matte
+
+    bpy.data.images["woman.png"] = _image()
+    assert not IMAGE_OT_human_matte.poll(fake_bpy.make_context(bpy))
+    assert IMAGE_OT_human_matte.poll_message == "Open an image in this editor first"
 
 
 def test_an_editor_that_shows_something_else_by_now_is_left_alone(bpy: Any) -> None:

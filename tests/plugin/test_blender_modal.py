@@ -125,6 +125,40 @@ def test_escape_ends_it_at_once_and_then_the_job(modal: Any, bpy: Any, context: 
     assert operator.finished == []
 
 
+def test_escape_while_the_timeline_plays_is_for_the_playback(
+    modal: Any, bpy: Any, context: Any
+) -> None:
+    gate = threading.Event()
+
+    def job(tell: Any) -> None:
+        tell.when_stopped(gate.set)
+        assert gate.wait(PATIENCE)
+
+    operator = _operator(modal, bpy, job)
+    operator.cancelled = "What is done is kept."
+    operator.invoke(context, MOUSE)
+    (screen,) = bpy.data.screens
+    screen.is_animation_playing = True
+    assert operator.modal(context, ESC) == {"PASS_THROUGH"}
+    assert not gate.is_set()
+    screen.is_animation_playing = False
+    assert operator.modal(context, ESC) == {"CANCELLED"}
+    assert operator.reports == [("INFO", "What is done is kept.")]
+    assert gate.wait(PATIENCE)
+
+
+def test_a_connection_is_not_tested_by_an_engine_that_the_setting_does_not_name(
+    modal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shm_plugin.blender import preferences
+
+    monkeypatch.setattr(preferences, "reaching", lambda *_: pytest.fail("a living one is asked"))
+    wanted = preferences.Settings(engine=str(tmp_path / "nowhere"))
+    with pytest.raises(client.EngineNotFound, match="nowhere, which is no engine"):
+        preferences.test_connection(wanted, Tell())
+    assert modal.last_sentence() == ""
+
+
 def test_the_sentence_of_an_error_is_reported(modal: Any, bpy: Any, context: Any) -> None:
     def job(_: Any) -> None:
         raise client.EngineNotFound("There is no engine; install it.")
@@ -189,7 +223,7 @@ def test_an_editor_that_was_closed_is_left_alone(modal: Any, bpy: Any, context: 
     operator.invoke(context, MOUSE)
     header = context.area.header
     other = fake_bpy.Area()
-    bpy.data.screens = [SimpleNamespace(areas=[other])]
+    bpy.data.screens = [fake_bpy.make_screen(other)]
     assert _ticked(operator, context) == {"FINISHED"}
     assert (context.area.header, other.headers) == (header, [])
     assert not context.window_manager.timers

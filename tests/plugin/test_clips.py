@@ -151,7 +151,7 @@ def test_a_python_without_the_engine_is_named(program: StandIn) -> None:
 
 def test_a_program_that_is_killed_is_not_told_by_a_number(program: StandIn) -> None:
     program.acts("show(1, 2); os.kill(os.getpid(), 9)")
-    with pytest.raises(WorkerError, match="ended by the system.*what is done is kept"):
+    with pytest.raises(WorkerError, match=r"ended by the system.*what is done is kept"):
         list(program.run().progress())
 
 

@@ -39,7 +39,6 @@ def layer_state(layer):
         "pixels": digest(layer, "R'G'B'A double"),
         "mask": mask and digest(mask, "Y double"),
         "mask_applies": layer.get_apply_mask(),
-        "is_visible": layer.get_visible(),
         "mask_is_edited": layer.get_edit_mask(),
         "mask_is_shown": layer.get_show_mask(),
     }

@@ -76,6 +76,7 @@ strips = editor.strips if hasattr(editor, "strips") else editor.sequences
 told = {
     "strips": {each.name: [each.channel, each.mute, len(each.modifiers)] for each in strips},
     "under way": modal.under_way(),
+    "playing": any(screen.is_animation_playing for screen in bpy.data.screens),
     "sentence": modal.last_sentence(),
 }
 """
@@ -135,6 +136,21 @@ def test_the_entry_shows_progress_and_esc_ends_the_engine_and_changes_nothing(
     time.sleep(0.5)
     assert blender.do(_LOOK)["strips"] == PLAIN
     assert not (blender.folder / "human_matte").exists()
+
+
+def test_escape_ends_the_playback_first_and_the_work_next(blender: Blender) -> None:
+    with blender.held():
+        click_entry(blender)
+        wait_until(blender, lambda seen: "frame 19 of 48" in seen["under way"])
+        blender.screen.move(*NOWHERE)
+        blender.screen.press("space")
+        wait_until(blender, lambda seen: seen["playing"])
+        blender.screen.press("Escape")
+        wait_until(blender, lambda seen: not seen["playing"])
+        assert "frame 19 of 48" in blender.do(_LOOK)["under way"]
+        blender.screen.press("Escape")
+        wait_until(blender, lambda seen: "what is done is kept" in seen["sentence"])
+    assert blender.do(_LOOK)["strips"] == PLAIN
 
 
 def test_the_background_is_seen_at_once_and_undo_takes_the_matte_away(blender: Blender) -> None:
