@@ -40,6 +40,7 @@ def workplace(tmp_path: Path, sample_clip: Path, monkeypatch: pytest.MonkeyPatch
         picture = next(iter(movie)).image
     for name in ("photo.jpg", "portrait.jpg"):
         write_image(tmp_path / name, picture)
+    monkeypatch.setenv("GIMP3_DIRECTORY", str(tmp_path / "gimp"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
