@@ -24,6 +24,7 @@ def _export(*arguments: str | Path) -> int:
 
 
 @torch.no_grad()
+@pytest.mark.long
 def test_the_exported_network_says_what_pytorch_says(
     random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_run_killed_at_five_random_points_gives_the_same_bytes(
     assert target.read_bytes() == (tmp_path / f"whole_{name}").read_bytes()
 
 
+@pytest.mark.long
 def test_a_background_that_moves_goes_on_where_it_was(
     tmp_path: Path, clip: Path, matter: Matter
 ) -> None:

@@ -75,6 +75,7 @@ def values(team: Path, rank: int, name: str) -> dict[str, torch.Tensor]:
     return found[name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["whole", "pieces", "comparable"])
 def test_every_process_ends_with_the_same_weights(team: Path, name: str) -> None:
     assert_same_state(values(team, 0, name), values(team, 1, name))
@@ -110,6 +111,7 @@ def test_only_one_process_writes_and_validates(team: Path) -> None:
     assert (team / "whole" / "best.safetensors").exists()
 
 
+@pytest.mark.long
 def test_torchrun_starts_the_train_command(drawn_data: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     arguments = ["-m", "training", "train", str(config), "--folder", str(tmp_path / "run")]

@@ -61,6 +61,7 @@ def test_a_mistake_in_the_program_keeps_its_traceback(workers: int) -> None:
         images(Numbers(3, by=RuntimeError), workers)
 
 
+@pytest.mark.long
 def test_a_loader_that_is_killed_is_one_sentence() -> None:
     with pytest.raises(MattingError, match="use fewer --workers"):
         images(Killing(), 1)

@@ -44,6 +44,7 @@ def training_does(folder: Path, repository: Path, *arguments: object) -> str:
     ).stdout
 
 
+@pytest.mark.long
 def test_a_run_leaves_weights_the_best_of_them_a_log_and_curves(workplace: Path) -> None:
     run = workplace / "runs" / "tiny"
     assert {"weights.safetensors", "best.safetensors", "log.jsonl", "curves.png"} <= {
@@ -52,6 +53,7 @@ def test_a_run_leaves_weights_the_best_of_them_a_log_and_curves(workplace: Path)
     assert list((run / "tensorboard").iterdir())
 
 
+@pytest.mark.long
 def test_what_was_trained_is_measured(workplace: Path, repository: Path) -> None:
     found = workplace / "found.json"
     table = training_does(
@@ -65,6 +67,7 @@ def test_what_was_trained_is_measured(workplace: Path, repository: Path) -> None
     assert row["means"]["iou"] > 0.7, "random weights reach less than 0.3"
 
 
+@pytest.mark.long
 def test_what_was_trained_mattes_a_picture(workplace: Path) -> None:
     picture = workplace / "runs" / "tiny_data" / "val" / "image" / "0.png"
     alpha = workplace / "alpha.png"

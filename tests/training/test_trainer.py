@@ -273,6 +273,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_a_run_with_a_loader_process_is_the_run_without(
     drawn_data: Path, tmp_path: Path, uninterrupted: Path
 ) -> None:

@@ -119,6 +119,7 @@ def test_the_best_weights_are_those_of_the_lowest_score(
     assert digest(tmp_path / "weights.safetensors") != second
 
 
+@pytest.mark.long
 def test_a_run_killed_after_a_best_validation_ends_as_the_uninterrupted_one(
     config_of, sets: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
