@@ -169,6 +169,7 @@ def test_a_disk_that_fills_at_the_very_end_is_noticed(
     assert list(small_disk.iterdir()) == [filler]
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_movie(tmp_path: Path) -> None:
     info = VideoInfo(width=64, height=48)
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()

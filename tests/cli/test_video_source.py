@@ -201,6 +201,7 @@ def test_the_native_frame_is_what_was_decoded(tmp_path: Path) -> None:
     assert frame.size == (64, 48)
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_movie(tmp_path: Path) -> None:
     path = Clip(frames=FEW).write(tmp_path / "clip.mp4")
     alive: weakref.WeakSet[torch.Tensor] = weakref.WeakSet()

@@ -425,6 +425,7 @@ def test_nothing_is_written_into_a_source(pairs: Path) -> None:
         prepared(pairs, pairs, SetOptions(name="people", path="people"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="needs signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
 def test_a_program_that_was_stopped_goes_on(

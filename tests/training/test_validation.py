@@ -61,6 +61,7 @@ def digest(path: Path) -> str:
     return load_checkpoint(path).digest
 
 
+@pytest.mark.long
 def test_a_resumed_run_validates_as_the_uninterrupted_one_and_keeps_the_same_best(
     config_of, sets: Path, tmp_path: Path, whole: Path
 ) -> None:
@@ -106,6 +107,7 @@ def test_the_score_is_the_mean_over_sets_of_what_evaluate_measures(
     assert fewer.score != verdict.score
 
 
+@pytest.mark.long
 def test_the_best_weights_are_those_of_the_lowest_score(
     config_of, sets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
