@@ -73,11 +73,8 @@ class NODE_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # noqa: N
     cancelled = KEPT
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
-        reason = _obstacle(context)
-        if reason is not None:
-            cls.poll_message_set(reason)
-        return reason is None
+    def obstacle(cls, context: Any) -> str | None:
+        return _obstacle(context)
 
     def start(self, context: Any) -> Job[_Result]:
         tree = _tree(context)

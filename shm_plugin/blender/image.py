@@ -66,11 +66,8 @@ class IMAGE_OT_human_matte(WorkOperator[_Matted], bpy.types.Operator):  # noqa: 
         source: str
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
-        reason = _obstacle(context)
-        if reason is not None:
-            cls.poll_message_set(reason)
-        return reason is None
+    def obstacle(cls, context: Any) -> str | None:
+        return _obstacle(context)
 
     def draw(self, context: Any) -> None:  # noqa: ARG002 (Blender's)
         layout = self.layout

@@ -109,6 +109,22 @@ class WorkOperator(Generic[Result]):
         def report(self, kinds: set[str], sentence: str) -> None:
             """Of bpy.types.Operator."""
 
+        @classmethod
+        def poll_message_set(cls, sentence: str) -> None:
+            """Of bpy.types.Operator."""
+
+    @classmethod
+    def obstacle(cls, context: Any) -> str | None:  # noqa: ARG003 (for subclasses)
+        """Why it cannot be chosen now, for its tooltip; None where it can."""
+        return None
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        reason = cls.obstacle(context)
+        if reason is not None:
+            cls.poll_message_set(reason)
+        return reason is None
+
     def start(self, context: Any) -> Job[Result]:
         """Reads from Blender what is needed; what it returns runs in a thread and must not touch
         bpy. May raise WorkerError, whose sentence is reported."""

@@ -42,11 +42,8 @@ class SEQUENCER_OT_human_matte(WorkOperator[_Result], bpy.types.Operator):  # no
     cancelled = KEPT
 
     @classmethod
-    def poll(cls, context: Any) -> bool:
-        reason = _obstacle(context)
-        if reason is not None:
-            cls.poll_message_set(reason)
-        return reason is None
+    def obstacle(cls, context: Any) -> str | None:
+        return _obstacle(context)
 
     def start(self, context: Any) -> Job[_Result]:
         scene = _scene(context)
